@@ -1,0 +1,1 @@
+"""Vendors behind our own words; no Flask, no ORM, no RQ."""

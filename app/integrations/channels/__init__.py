@@ -1,0 +1,122 @@
+"""Channels: the port, the one normalised reservation, and the map from a dialect to its client.
+
+To add a channel: one module with a `ChannelClient`, one line in `CHANNELS`, recorded payloads in
+tests/payloads/<name>/, and the contract suite in tests/contracts runs against it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReservation:
+    """A booking as its channel has it now, in our words (contracts/stays.md §11).
+
+    `status` is `pending`, `confirmed` or `cancelled`; None when the channel used a word we do not
+    know (`raw_status`): the stored status is kept and the row is flagged. A None guest field, time
+    or amount means "not said" and never erases a stored value. `check_in_at`/`check_out_at` are set
+    only when the payload carried full instants; otherwise dates and optional local times.
+    """
+
+    channel: str  # stays | beds24
+    external_id: str
+    accommodation_ref: str
+    status: str | None
+    raw_status: str
+    check_in_on: date
+    check_out_on: date
+    kind: str = "stay"  # stay | block
+    check_in_time: time | None = None
+    check_out_time: time | None = None
+    check_in_at: datetime | None = None
+    check_out_at: datetime | None = None
+    guest_name: str | None = None
+    guest_email: str | None = None
+    guest_phone: str | None = None
+    adults: int | None = None
+    children: int | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+    code: str | None = None  # the short code people read aloud
+    partner: str | None = None  # the OTA behind the channel, e.g. "booking.com"
+    partner_ref: str | None = None
+    booked_on: date | None = None
+    modified_at: datetime | None = None
+    sweep_hash: str | None = None  # hash of the row a bulk sweep returned (external dialect)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """One item of an answer that could not be read; the rest went on. No guest data in `reason`."""
+
+    external_id: str | None
+    reason: str  # e.g. "check_out 2026-11-12 is not after check_in 2026-11-12"
+    kind: str = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """What a channel says has changed. Only a *complete* reading is returned; a partial one raises.
+
+    `swept` is the range of stay dates that was read whole, or None; `seen` are all ids in it. A stay
+    of ours inside `swept` and not in `seen` may have vanished, and is confirmed by id before
+    anything is cancelled (contracts/stays.md §10.4).
+    """
+
+    reservations: Sequence[ChannelReservation]
+    errors: Sequence[ItemError] = ()
+    fetched: int = 0
+    swept: tuple[date, date] | None = None
+    seen: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelListing:
+    """A unit as the channel lists it; `external_id` is what reservations refer to."""
+
+    external_id: str
+    name: str
+    code: str | None = None
+    property_ref: str | None = None
+    active: bool = True
+
+
+class ChannelClient(Protocol):
+    """What every channel can answer. Raises `app.integrations.errors.IntegrationError` only."""
+
+    def changes(
+        self, since: datetime, *, today: date, known: Mapping[str, str | None]
+    ) -> ChangeSet:
+        """Reservations changed at or after `since` (aware UTC). `known` maps the external ids of our
+        active stays to the `sweep_hash` stored for them, so that a sweep reads only what differs."""
+        ...
+
+    def get(self, external_id: str) -> ChannelReservation:
+        """One reservation by id; NotFound when the channel says it does not exist."""
+        ...
+
+    def listings(self) -> list[ChannelListing]:
+        """Every unit of the account, all pages; raises instead of returning a part."""
+        ...
+
+
+#: dialect -> dotted path of a factory that takes the app's Settings
+CHANNELS: dict[str, str] = {
+    "stays_simple": "app.integrations.channels.stays_simple:client_from_settings",
+    "stays_external": "app.integrations.channels.stays_external:client_from_settings",
+    "fake": "app.integrations.channels.fake:client_from_settings",
+}
+
+
+def load_channel(dialect: str) -> Callable[[object], ChannelClient]:
+    """The factory of a dialect by name; KeyError for an unknown one."""
+    module, _, attribute = CHANNELS[dialect].partition(":")
+    factory: Callable[[object], ChannelClient] = getattr(importlib.import_module(module), attribute)
+    return factory

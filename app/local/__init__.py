@@ -1,0 +1,1 @@
+"""Embedded PostgreSQL and Redis, and the process runner behind bin/run and bin/test."""

@@ -1,0 +1,1 @@
+"""With worker.py, the only code that knows RQ."""

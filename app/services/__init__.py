@@ -1,0 +1,1 @@
+"""Use cases: a public function is a verb an operator would recognise."""
