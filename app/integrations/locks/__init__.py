@@ -58,7 +58,9 @@ class LockPin:
     state: LockPinState
     valid_from: datetime | None
     expires_at: datetime | None
-    detail: str = ""  # the vendor's raw state in words, e.g. "phase 12" or "delivery 5: lock memory full"
+    detail: str = (
+        ""  # the vendor's raw state in words, e.g. "phase 12" or "delivery 5: lock memory full"
+    )
 
 
 @dataclass(frozen=True, slots=True)
