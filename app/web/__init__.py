@@ -1,1 +1,9 @@
 """The HTML door."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """Add the pages."""

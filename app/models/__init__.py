@@ -1,0 +1,36 @@
+"""Tables grouped by noun; importing this package registers all of them."""
+
+from app.models.accommodations import Accommodation
+from app.models.alerts import Alert
+from app.models.channels import ChannelProperty, VendorState
+from app.models.credentials import Credential, PinJob
+from app.models.events import ChannelEvent, ChannelEventAttempt
+from app.models.locks import Lock, LockMapping, MappingValidationLog
+from app.models.processes import ProcessHeartbeat
+from app.models.properties import Property, RoomType
+from app.models.reconciliation import ReconciliationFailure, ReconciliationLog
+from app.models.reservations import Reservation
+from app.models.users import AuditEntry, User, UserSession
+
+__all__ = [
+    "Accommodation",
+    "Alert",
+    "AuditEntry",
+    "ChannelEvent",
+    "ChannelEventAttempt",
+    "ChannelProperty",
+    "Credential",
+    "Lock",
+    "LockMapping",
+    "MappingValidationLog",
+    "PinJob",
+    "ProcessHeartbeat",
+    "Property",
+    "ReconciliationFailure",
+    "ReconciliationLog",
+    "Reservation",
+    "RoomType",
+    "User",
+    "UserSession",
+    "VendorState",
+]

@@ -1,0 +1,33 @@
+"""Column shapes that every table shares."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, DateTime, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+#: database-generated key (OPS-19)
+Key = Annotated[UUID, mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))]
+#: an instant, always with time zone (OPS-18)
+Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+
+
+class Stamped:
+    """When the row was made and last changed."""
+
+    created_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), nullable=False
+    )
+    updated_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now(), nullable=False
+    )
+
+
+def one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
+    """CHECK that `column` holds one of the words."""
+    words = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({words})", name=column)

@@ -1,0 +1,94 @@
+"""ChannelEvent and ChannelEventAttempt: a fact received or owed, and each try to deal with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKey, Index, String, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.domain.states import EventStatus
+from app.extensions import Base
+from app.models.columns import Key, Moment, Stamped, one_of
+
+
+class ChannelEvent(Stamped, Base):
+    """A message as it came, never edited (EVT-01…25).
+
+    `payload` is the parsed body without card data; `headers` keeps those that matter for a later
+    proof. `next_attempt_at` is when it is due; `lease_until` belongs to the worker that has it.
+    """
+
+    __tablename__ = "channel_events"
+
+    id: Mapped[Key]
+    channel_property_id: Mapped[UUID] = mapped_column(
+        ForeignKey("channel_properties.id", ondelete="CASCADE")
+    )
+    direction: Mapped[str] = mapped_column(String(10))
+    source: Mapped[str] = mapped_column(String(50))
+    event_type: Mapped[str] = mapped_column(String(100))
+    entity_type: Mapped[str] = mapped_column(String(50))
+    entity_external_id: Mapped[str | None] = mapped_column(String(255))
+    entity_internal_id: Mapped[UUID | None]
+    idempotency_key: Mapped[str] = mapped_column(String(255))
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    normalized_payload: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    headers: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    raw_body: Mapped[str | None]
+    status: Mapped[str] = mapped_column(String(20), server_default=text("'received'"))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    max_attempts: Mapped[int] = mapped_column(server_default=text("3"))
+    last_error: Mapped[str | None]
+    last_error_kind: Mapped[str | None]
+    next_attempt_at: Mapped[Moment | None]
+    lease_until: Mapped[Moment | None]
+    lease_token: Mapped[UUID | None]
+    received_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now()
+    )
+    processed_at: Mapped[Moment | None]
+
+    __table_args__ = (
+        UniqueConstraint("idempotency_key"),
+        one_of("direction", ("inbound", "outbound")),
+        one_of("status", EventStatus),
+        Index("ix_channel_events_entity_external_id", "entity_external_id"),
+        Index("ix_channel_events_channel_property_id_status", "channel_property_id", "status"),
+        Index("ix_channel_events_status_received_at", "status", "received_at"),
+        Index("ix_channel_events_entity", "entity_type", "entity_internal_id"),
+        Index(
+            "ix_channel_events_dead_letters",
+            "status",
+            "received_at",
+            postgresql_where=text("status = 'failed'"),
+        ),
+        Index("ix_channel_events_received_at_id", "received_at", "id"),
+        Index(
+            "ix_channel_events_due",
+            "next_attempt_at",
+            postgresql_where=text("next_attempt_at IS NOT NULL"),
+        ),
+    )
+
+
+class ChannelEventAttempt(Base):
+    """One try with its outcome; kept when the event is tried anew (C-34)."""
+
+    __tablename__ = "channel_event_attempts"
+
+    id: Mapped[Key]
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("channel_events.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    started_at: Mapped[Moment]
+    finished_at: Mapped[Moment | None]
+    outcome: Mapped[str | None]
+    error_kind: Mapped[str | None]
+    error: Mapped[str | None]
+
+    __table_args__ = (
+        Index("ix_channel_event_attempts_event_id_started_at", "event_id", "started_at"),
+    )
