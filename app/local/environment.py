@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from app.local.processes import is_locked
+from app.sandbox.credentials import credentials
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-VENDOR_PREFIXES = ("STAYS_", "BEDS24_", "TUYA_")
-#: Prefixes say "a vendor is configured"; these tune us rather than name a vendor.
-NOT_A_VENDOR = ("STAYS_DIALECT", "STAYS_FIRST_RUN_HOURS", "STAYS_HORIZON_DAYS")
+VENDORS = ("STAYS_", "BEDS24_", "TUYA_")
+#: These tune us; having them set does not mean that the vendor is configured.
+TUNING = ("STAYS_DIALECT", "STAYS_FIRST_RUN_HOURS", "STAYS_HORIZON_DAYS")
 
 
 def var_directory() -> Path:
@@ -37,22 +42,63 @@ def is_production() -> bool:
 def unset_servers() -> dict[str, str]:
     """The engines nothing is configured for, each with the variable that will name it."""
     servers = {}
-    if not is_set("DATABASE_URL"):
-        servers["postgres"] = "DATABASE_URL"
     if not any(is_set(name) for name in ("REDIS_URL", "REDIS_HOST", "REDIS_PORT")):
         servers["redis"] = "REDIS_URL"
+    if not is_set("DATABASE_URL"):
+        servers["postgres"] = "DATABASE_URL"
     return servers
 
 
-def vendor_configured() -> bool:
-    """Whether any variable of any vendor is set."""
-    return any(
-        name.startswith(VENDOR_PREFIXES) and name not in NOT_A_VENDOR and is_set(name)
-        for name in os.environ
-    )
+def configured_vendors() -> tuple[str, ...]:
+    """The prefixes of the vendors that have a variable of their own."""
+    named = [name for name in os.environ if name not in TUNING and is_set(name)]
+    return tuple(vendor for vendor in VENDORS if any(name.startswith(vendor) for name in named))
 
 
-def sandbox_wanted() -> bool | None:
+def sandbox_asked_for() -> bool | None:
     """What SANDBOX says; None when it says nothing."""
     value = os.environ.get("SANDBOX", "").strip().lower()
     return value in ("1", "true", "yes") if value else None
+
+
+def point_at_sandbox() -> None:
+    """Send every vendor without a variable of its own to the sandbox."""
+    os.environ["SANDBOX"] = "1"
+    taken = configured_vendors()
+    for name, value in credentials(var_directory()).items():
+        if not (taken and name.startswith(taken)):
+            os.environ[name] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The note a running `bin/run` leaves for its neighbours in `var/`."""
+
+    pid: int
+    url: str
+    sandbox: bool
+
+    def write(self, var: Path) -> None:
+        partial = var / "run.json.new"
+        partial.write_text(json.dumps(asdict(self)))
+        partial.replace(var / "run.json")
+
+    @classmethod
+    def read(cls, var: Path) -> Running | None:
+        """The note, if whoever wrote it still runs."""
+        if not is_locked(var / "run.lock"):
+            return None
+        try:
+            return cls(**json.loads((var / "run.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def point_at_running_sandbox() -> None:
+    """A command beside a running `bin/run` talks to the vendors that one talks to."""
+    asked = sandbox_asked_for()
+    if asked is None:
+        running = Running.read(var_directory())
+        asked = running is not None and running.sandbox and not configured_vendors()
+    if asked:
+        point_at_sandbox()

@@ -85,15 +85,17 @@ class _Keeper:
     def stop(self) -> None:
         """Stop the engine cleanly; only one that does not end in time is killed."""
         self.ready_file.unlink(missing_ok=True)
-        if self.child is None or self.child.poll() is not None:
+        if self.child is None:
             return
-        self.child.send_signal(self.server.stop_signal)
+        if self.child.poll() is None:
+            self.child.send_signal(self.server.stop_signal)
         try:
             self.child.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             # Both recover from their logs, so this loses nothing that was committed.
             self.child.kill()
             self.child.wait()
+        self.server.tidy()
 
 
 def main() -> int:

@@ -34,6 +34,7 @@ class Server(Protocol):
     def spawn(self, log: int) -> subprocess.Popen[bytes]: ...
     def answers(self) -> bool: ...
     def url(self) -> str: ...
+    def tidy(self) -> None: ...
 
 
 def socket_directory(home: Path, name: str, owner: int) -> Path:
@@ -261,6 +262,10 @@ class Postgres:
     def url(self) -> str:
         return f"postgresql://postgres@/{DATABASE}?host={self._sockets}"
 
+    def tidy(self) -> None:
+        """Remove the socket's directory, which lies outside `home`."""
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
 
 @dataclass
 class Redis:
@@ -317,6 +322,10 @@ class Redis:
 
     def url(self) -> str:
         return f"unix://{self._socket}?db=0"
+
+    def tidy(self) -> None:
+        """Remove the socket's directory, which lies outside `home`."""
+        shutil.rmtree(self._socket.parent, ignore_errors=True)
 
 
 def _last_line(text: str) -> str:

@@ -1,0 +1,204 @@
+"""What `bin/run` runs: engines, sandbox, migrations, first admin, then web, worker and clock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from app import config
+from app.local import environment
+from app.local.engines import Engine, attach
+from app.local.environment import ROOT, Running
+from app.local.processes import LocalError, open_lock, try_lock
+from app.local.supervisor import Supervisor, say
+from app.sandbox.credentials import DEFAULT_PORT
+
+READY_SECONDS = 60.0
+STOP_ORDER = ("web", "worker", "clock", "sandbox")
+
+
+class Runner:
+    """One start of the whole product, from nothing to its last process."""
+
+    def __init__(self) -> None:
+        self.var = environment.var_directory()
+        self.stopping = False
+        self.engines: list[Engine] = []
+        self.supervisor: Supervisor | None = None
+        self.lock = -1
+
+    def run(self) -> int:
+        """Until told to stop; the exit status."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._told_to_stop)
+        try:
+            self._claim()
+            environment.load_dotenv()
+            sandbox = self._choose_vendors()
+            settings = _check_settings()
+            _check_port("PORT", settings.port)
+            if sandbox:
+                _check_port("SANDBOX_PORT", _sandbox_port())
+            url = f"http://localhost:{settings.port}"
+            Running(os.getpid(), url, sandbox).write(self.var)
+            self._start_engines()
+            return self._serve(settings.port, url, sandbox=sandbox)
+        except (LocalError, config.SettingsError) as error:
+            say(str(error))
+            return 1
+        finally:
+            self._stop()
+
+    def _told_to_stop(self, number: int, frame: object) -> None:
+        if not self.stopping:
+            say("\nStopping…")
+        self.stopping = True
+
+    def _claim(self) -> None:
+        self.lock = open_lock(self.var / "run.lock")
+        if not try_lock(self.lock, fcntl.LOCK_EX):
+            running = Running.read(self.var)
+            where = f": {running.url} (process {running.pid})" if running else ""
+            raise LocalError(f"Turnkey already runs here{where}")
+        (self.var / "run.json").unlink(missing_ok=True)
+
+    def _choose_vendors(self) -> bool:
+        """Whether the sandbox runs: when asked for, or when nothing says which vendor to use."""
+        wanted = environment.sandbox_asked_for()
+        if wanted is None:
+            wanted = not environment.configured_vendors() and not environment.is_production()
+        if wanted and not environment.is_production():  # there the settings check refuses it
+            _sandbox_port()
+            environment.point_at_sandbox()
+            return True
+        return False
+
+    def _start_engines(self) -> None:
+        if environment.is_production():
+            return
+        for name, variable in environment.unset_servers().items():
+            if self.stopping:
+                return
+            engine = attach(name, self.var)
+            self.engines.append(engine)
+            os.environ[variable] = engine.url
+
+    def _serve(self, port: int, url: str, *, sandbox: bool) -> int:
+        os.environ |= {"PYTHONUNBUFFERED": "1", "PORT": str(port)}
+        self.supervisor = keep = Supervisor(ROOT, os.environ)
+        python = sys.executable
+        if sandbox:
+            keep.add("sandbox", [python, "-m", "app.sandbox"])
+        migrate = [python, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
+        if not self._succeeds("migrate", migrate):
+            return 0 if self.stopping else 1
+        welcome = self._first_start()
+        if welcome is None:
+            return 0 if self.stopping else 1
+        web = [python, "-m", "gunicorn", "--config", "gunicorn.conf.py"]
+        keep.add("web", [*web, "--bind", f"127.0.0.1:{port}", "wsgi:app"])
+        keep.add("worker", [python, "worker.py"])
+        keep.add("clock", [python, "-m", "app.queue.clock"])
+        self._announce(url, port, welcome, sandbox=sandbox)
+        while not self.stopping:
+            keep.turn()
+        return 0
+
+    def _succeeds(self, name: str, command: list[str], fd: int = -1) -> bool:
+        assert self.supervisor is not None
+        status = self.supervisor.run_once(name, command, lambda: self.stopping, fd)
+        if status:
+            say(f"{name} failed; nothing was started.")
+        return status == 0
+
+    def _first_start(self) -> str | None:
+        """Make sure an admin exists; what to tell them once, or None when it failed."""
+        # A pipe of its own: the password must not pass through anybody's log lines.
+        reading, writing = os.pipe()
+        command = [sys.executable, "-m", "app.local.first_start", "--tell", str(writing)]
+        with os.fdopen(reading) as stream:
+            try:
+                done = self._succeeds("setup", command, writing)
+            finally:
+                os.close(writing)
+            return stream.read().strip() if done else None
+
+    def _announce(self, url: str, port: int, welcome: str, *, sandbox: bool) -> None:
+        """Print the URL when the page behind it can be opened."""
+        assert self.supervisor is not None
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.stopping and not _ready(port) and time.monotonic() < deadline:
+            self.supervisor.turn(0.1)
+        if self.stopping:
+            return
+        lines = ["", f"  Turnkey is at {url}"]
+        if not _ready(port):
+            lines = ["", f"  Turnkey is starting at {url} but is not ready yet: see above"]
+        if welcome:
+            lines.append(f"  {welcome}")
+        if sandbox:
+            lines.append(f"  The sandbox is at http://localhost:{_sandbox_port()}")
+        say("\n".join([*lines, "  Ctrl-C stops everything.", ""]))
+
+    def _stop(self) -> None:
+        if self.supervisor is not None:
+            self.supervisor.stop(STOP_ORDER)
+        for engine in self.engines:  # Redis, then PostgreSQL
+            if not engine.stop():
+                say(f"{engine.name} still runs: another process uses it or it is slow to end")
+        if self.lock >= 0:
+            os.close(self.lock)
+
+
+def _check_settings() -> config.Settings:
+    """Settings as the processes will find them; the engines' URLs are not known yet."""
+    filled = dict(os.environ)
+    if not environment.is_production():
+        for name, variable in environment.unset_servers().items():
+            filled[variable] = f"{'postgresql' if name == 'postgres' else 'redis'}://localhost/0"
+    return config.load(filled, var=environment.var_directory())
+
+
+def _sandbox_port() -> int:
+    text = os.environ.get("SANDBOX_PORT", "").strip() or str(DEFAULT_PORT)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise LocalError("SANDBOX_PORT: expected a whole number from 1 to 65535")
+    return int(text)
+
+
+def _check_port(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise LocalError(
+                f"port {port} cannot be used ({error.strerror}):"
+                f" stop what uses it, or set {name} to another"
+            ) from None
+
+
+def _ready(port: int) -> bool:
+    with contextlib.suppress(OSError, ValueError, urllib.error.URLError):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{port}/health/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
+    return False
+
+
+def main() -> int:
+    if Path.cwd() != ROOT:
+        os.chdir(ROOT)
+    return Runner().run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
