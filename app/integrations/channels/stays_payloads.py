@@ -66,7 +66,7 @@ Moment = tuple[date, time | None, datetime | None]
 
 def fault(field: str, expected: str) -> Unreadable:
     """What was expected of a field; what stood there may be a guest's and is not repeated."""
-    return Unreadable(f"{field}: expected {expected}", vendor=VENDOR, code="field")
+    return Unreadable(f"{field}: expected {expected}", vendor=VENDOR)
 
 
 def parse_simple(item: Mapping[str, Any], *, channel: str = VENDOR) -> ChannelReservation:
@@ -226,9 +226,7 @@ def read_status(value: object, words: Mapping[str, str]) -> tuple[str | None, st
 
 def out_of_order(check_in: str, check_out: str) -> Unreadable:
     """The error of a stay that ends before or when it begins."""
-    return Unreadable(
-        f"check_out {check_out} is not after check_in {check_in}", vendor=VENDOR, code="field"
-    )
+    return Unreadable(f"check_out {check_out} is not after check_in {check_in}", vendor=VENDOR)
 
 
 def _moment(
