@@ -1,0 +1,264 @@
+"""Find stays: filters, views, search, order and pages, in a fixed number of statements."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app import clock
+from app.domain.folding import fold
+from app.domain.states import ReservationStatus as Status
+from app.errors import Invalid, NotFound
+from app.models import Accommodation, Property, Reservation, RoomType
+from app.services import list_args, pin_views
+from app.services.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, page_args
+from app.services.pin_views import PinView
+from app.transaction import transaction
+
+SOURCES = ("stays", "beds24", "direct")
+#: shorthands for status and dates; the day is each property's own (UI.md §5)
+VIEWS: Final = ("active", "arriving", "in_house", "leaving", "upcoming", "past", "cancelled")
+ORDERS = ("asc", "desc")
+OPEN = (Status.PENDING, Status.PENDING_SYNC, Status.CONFIRMED, Status.CHECKED_IN)
+SORTS: Final[dict[str, tuple[InstrumentedAttribute[Any], str]]] = {
+    # name -> column and the order it has when none is asked for
+    "created_at": (Reservation.created_at, "desc"),
+    "updated_at": (Reservation.updated_at, "desc"),
+    "check_in": (Reservation.check_in_at, "asc"),
+    "check_out": (Reservation.check_out_at, "asc"),
+    "guest": (Reservation.guest_name, "asc"),
+    "room": (Accommodation.name, "asc"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationFilter:
+    """What a list asks for; `from_` bounds the arrival, `to` the departure, both days included."""
+
+    status: tuple[str, ...] = ()
+    source: str | None = None
+    property_id: UUID | None = None
+    accommodation_id: UUID | None = None
+    from_: date | None = None
+    to: date | None = None
+    q: str | None = None
+    view: str | None = None
+    sort: str = "created_at"
+    order: str | None = None
+    page: int = 1
+    limit: int = DEFAULT_LIMIT
+
+    @classmethod
+    def from_args(
+        cls,
+        args: Mapping[str, str],
+        *,
+        default_sort: str = "created_at",
+        default_limit: int = DEFAULT_LIMIT,
+        max_limit: int = MAX_LIMIT,
+    ) -> ReservationFilter:
+        """Read a query string. Raises Invalid naming the faulty parameter.
+
+        `sort=-check_in` is the same as `sort=check_in&order=desc`.
+        """
+        sort, order = list_args.word(args, "sort"), list_args.choice(args, "order", ORDERS)
+        if sort is not None and sort.startswith("-"):
+            sort, order = sort[1:], order or "desc"
+        if sort is not None and sort not in SORTS:
+            raise Invalid.field("sort", "must be one of " + ", ".join(SORTS))
+        page, limit = page_args(args, max_limit, default_limit)
+        found = cls(
+            status=list_args.choices(args, "status", tuple(Status)),
+            source=list_args.choice(args, "source", SOURCES),
+            property_id=list_args.key(args, "property_id"),
+            accommodation_id=list_args.key(args, "accommodation_id"),
+            from_=list_args.day(args, "from"),
+            to=list_args.day(args, "to"),
+            q=list_args.word(args, "q"),
+            view=list_args.choice(args, "view", VIEWS),
+            sort=sort or default_sort,
+            order=order,
+            page=page,
+            limit=limit,
+        )
+        if found.from_ and found.to and found.from_ > found.to:
+            raise Invalid.field("to", "must not be before from")
+        return found
+
+    @property
+    def direction(self) -> str:
+        return self.order or SORTS[self.sort][1]
+
+    def to_args(self, **changes: Any) -> dict[str, str]:
+        """The query string of this filter with `changes`, without what is at its default."""
+        changed, standard = replace(self, **changes), ReservationFilter()
+        args: dict[str, str] = {}
+        for each in fields(changed):
+            value = getattr(changed, each.name)
+            if value != getattr(standard, each.name):
+                text = ",".join(value) if isinstance(value, tuple) else str(value)
+                args[each.name.rstrip("_")] = text
+        return args
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationRow:
+    """A stay with what every list says about it."""
+
+    reservation: Reservation
+    property: Property
+    accommodation: Accommodation | None
+    room_type: RoomType | None
+    pin: PinView
+
+
+def search(filters: ReservationFilter) -> Page[ReservationRow]:
+    """One page of the stays that fit, PIN states included: at most five statements."""
+    with transaction() as session:
+        conditions = _conditions(session, filters)
+        total = session.scalar(select(func.count()).select_from(Reservation).where(*conditions))
+        rows: Sequence[ReservationRow] = []
+        if total:
+            rows = _rows(
+                session,
+                _joined()
+                .where(*conditions)
+                .order_by(*_order(filters))
+                .limit(filters.limit)
+                .offset((filters.page - 1) * filters.limit),
+            )
+    return Page(rows, filters.page, filters.limit, total or 0)
+
+
+def get(reservation_id: UUID) -> ReservationRow:
+    """One stay. Raises NotFound."""
+    with transaction() as session:
+        rows = _rows(session, _joined().where(Reservation.id == reservation_id))
+    if not rows:
+        raise NotFound("no such reservation")
+    return rows[0]
+
+
+def count_views(filters: ReservationFilter) -> dict[str, int]:
+    """How many stays each view has under the other filters, in two statements."""
+    with transaction() as session:
+        days = _days(session)
+        base = _conditions(session, replace(filters, view=None))
+        counts = select(
+            *(func.count().filter(_view(view, days)).label(view) for view in VIEWS)
+        ).select_from(Reservation)
+        row = session.execute(counts.where(*base)).one()
+    return dict(zip(VIEWS, row, strict=True))
+
+
+def search_query(q: str) -> str | None:
+    """The text-search query for what someone typed: every word, each as a beginning.
+
+    None when nothing searchable is left ("—", "*").
+    """
+    words = re.findall(r"[^\W_]+", fold(q))
+    return " & ".join(f"'{word}':*" for word in words[:12]) or None
+
+
+def _joined() -> Select[Any]:
+    return (
+        select(Reservation, Property, Accommodation, RoomType)
+        .join(Property, Property.id == Reservation.property_id)
+        .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id)
+        .outerjoin(RoomType, RoomType.id == Reservation.room_type_id)
+    )
+
+
+def _rows(session: Session, statement: Select[Any]) -> list[ReservationRow]:
+    found = session.execute(statement).all()
+    pins = pin_views.views(session, [reservation.id for reservation, *_ in found])
+    return [
+        ReservationRow(reservation, building, accommodation, room_type, pins[reservation.id])
+        for reservation, building, accommodation, room_type in found
+    ]
+
+
+def _conditions(session: Session, filters: ReservationFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.status:
+        found.append(Reservation.status.in_(filters.status))
+    if filters.source:
+        found.append(Reservation.source == filters.source)
+    if filters.property_id:
+        found.append(Reservation.property_id == filters.property_id)
+    if filters.accommodation_id:
+        found.append(Reservation.accommodation_id == filters.accommodation_id)
+    if filters.from_:
+        found.append(Reservation.check_in_on >= filters.from_)
+    if filters.to:
+        found.append(Reservation.check_out_on <= filters.to)
+    if filters.q:
+        query = search_query(filters.q)
+        found.append(
+            Reservation.search.op("@@")(func.to_tsquery("simple", query)) if query else false()
+        )
+    if filters.view:
+        found.append(_view(filters.view, _days(session)))
+    return found
+
+
+def _days(session: Session) -> dict[date, list[UUID]]:
+    """Today at each property: buildings in different time zones may be in different days."""
+    days: dict[date, list[UUID]] = defaultdict(list)
+    for property_id, timezone in session.execute(select(Property.id, Property.timezone)):
+        days[clock.local_today(timezone)].append(property_id)
+    return days
+
+
+def _view(view: str, days: Mapping[date, Sequence[UUID]]) -> ColumnElement[bool]:
+    status, arrives, leaves = Reservation.status, Reservation.check_in_on, Reservation.check_out_on
+    now = clock.utcnow()
+
+    def local(condition: Any) -> ColumnElement[bool]:
+        """`condition(today)` with each property's own day."""
+        parts = [
+            and_(condition(today), Reservation.property_id.in_(ids)) for today, ids in days.items()
+        ]
+        return or_(false(), *parts)
+
+    if view == "active":
+        return and_(
+            status.in_(OPEN),
+            or_(status == Status.CHECKED_IN, local(lambda today: leaves >= today)),
+        )
+    if view == "arriving":
+        return and_(status.in_(OPEN), local(lambda today: arrives == today))
+    if view == "in_house":
+        # Without a front desk that checks guests in, the hours of the stay tell who is there.
+        present = and_(Reservation.check_in_at <= now, Reservation.check_out_at > now)
+        expected = status.in_((Status.CONFIRMED, Status.PENDING_SYNC))
+        return or_(status == Status.CHECKED_IN, and_(expected, present))
+    if view == "leaving":
+        return and_(status.in_((*OPEN, Status.CHECKED_OUT)), local(lambda today: leaves == today))
+    if view == "upcoming":
+        return and_(status.in_(OPEN), local(lambda today: arrives > today))
+    if view == "past":
+        return or_(
+            status.in_((Status.CHECKED_OUT, Status.NO_SHOW)),
+            and_(
+                status.in_((Status.PENDING, Status.PENDING_SYNC, Status.CONFIRMED)),
+                local(lambda today: leaves < today),
+            ),
+        )
+    return status.in_((Status.CANCELLED, Status.FAILED))
+
+
+def _order(filters: ReservationFilter) -> list[Any]:
+    """A total order, so that no stay is on two pages or on none."""
+    column = SORTS[filters.sort][0]
+    if filters.direction == "desc":
+        return [column.desc().nulls_last(), Reservation.id.desc()]
+    return [column.asc().nulls_last(), Reservation.id.asc()]
