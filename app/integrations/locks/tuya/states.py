@@ -1,4 +1,4 @@
-"""What Tuya's numbers say about one PIN, read by the lock's radio (contracts/tuya.md §5.1, §5.2)."""
+"""What Tuya's numbers say about one PIN, by the lock's radio (contracts/tuya.md §5.1, §5.2)."""
 
 from __future__ import annotations
 
