@@ -1,0 +1,244 @@
+"""Real PostgreSQL and Redis for every test, one database per test process, emptied in between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from psycopg import sql
+
+from app import clock as app_clock
+from app import config
+from app.extensions import Base, db
+from app.factory import create_app
+from app.local.engines import TestEngines, start_test_engines
+
+TEMPLATE = "turnkey_template"
+TEMPLATE_LOCK = 815_162_342
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **delta: float) -> datetime:
+        """Go on by `timedelta(**delta)`."""
+        self.now += timedelta(**delta)
+        return self.now
+
+    def set(self, now: datetime) -> datetime:
+        self.now = now
+        return now
+
+
+@pytest.fixture(scope="session")
+def engines(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[TestEngines]:
+    base = tmp_path_factory.getbasetemp()
+    running = start_test_engines(base if worker_id == "master" else base.parent)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request.config, "workerinput", {}).get("workerid", "master"))
+
+
+@pytest.fixture(scope="session")
+def make_settings(
+    engines: TestEngines, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., config.Settings]:
+    """Settings for a database of the test engines; keyword arguments are variables."""
+    secrets = {
+        "SECRET_KEY": "test-secret-key-" + "x" * 32,
+        "JWT_SECRET": "test-jwt-secret-" + "x" * 32,
+        "PIN_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "STAYS_WEBHOOK_SECRET": "stays-webhook-secret-for-tests-only",
+        "LOG_FORMAT": "json",
+    }
+    var = tmp_path_factory.mktemp("var")
+
+    def make(**env: str) -> config.Settings:
+        return config.load(secrets | env, var=var)
+
+    return make
+
+
+def _admin(engines: TestEngines) -> psycopg.Connection[Any]:
+    return psycopg.connect(engines.database_url, autocommit=True)
+
+
+def database_url(engines: TestEngines, name: str) -> str:
+    """The test server's URL with another database in it."""
+    return engines.database_url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def migrated_template(engines: TestEngines, make_settings: Callable[..., config.Settings]) -> str:
+    """A database with every migration applied, made once for all test processes."""
+    with _admin(engines) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
+        found = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]
+        ).fetchone()
+        if not found:
+            building = f"{TEMPLATE}_building"
+            name = sql.Identifier(building)
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+            app = create_app(
+                make_settings(
+                    DATABASE_URL=database_url(engines, building), REDIS_URL=engines.redis_url
+                )
+            )
+            with app.app_context():
+                upgrade()
+                db.engine.dispose()
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(name, sql.Identifier(TEMPLATE))
+            )
+        connection.execute("SELECT pg_advisory_unlock(%s)", [TEMPLATE_LOCK])
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def redis_url(engines: TestEngines, worker_id: str) -> str:
+    """A Redis database of this test process alone."""
+    number = 0 if worker_id == "master" else int(worker_id.removeprefix("gw")) + 1
+    joiner = "&" if "?" in engines.redis_url else "?"
+    plain = engines.redis_url.replace("?db=0", "?").replace("&db=0", "").rstrip("?&")
+    joiner = "&" if "?" in plain else "?"
+    return f"{plain}{joiner}db={number}"
+
+
+@pytest.fixture(scope="session")
+def test_database(engines: TestEngines, migrated_template: str, worker_id: str) -> str:
+    """The URL of this test process's own database."""
+    name = f"turnkey_{worker_id}"
+    with _admin(engines) as connection:
+        # Copies of one template cannot be made at the same moment.
+        connection.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(migrated_template)
+            )
+        )
+        connection.execute("SELECT pg_advisory_unlock(%s)", [TEMPLATE_LOCK])
+    return database_url(engines, name)
+
+
+@pytest.fixture(scope="session")
+def session_app(
+    test_database: str, redis_url: str, make_settings: Callable[..., config.Settings]
+) -> Iterator[Flask]:
+    app = create_app(
+        make_settings(DATABASE_URL=test_database, REDIS_URL=redis_url), testing=True
+    )
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def empty_tables(connection: psycopg.Connection[Any]) -> None:
+    """Delete every row, whatever depends on what."""
+    connection.execute("SET session_replication_role = replica")
+    for table in Base.metadata.sorted_tables:
+        connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+    connection.execute("SET session_replication_role = origin")
+
+
+@pytest.fixture
+def database(test_database: str) -> Iterator[str]:
+    """The URL of an empty, migrated database; emptied again afterwards."""
+    yield test_database
+    with psycopg.connect(test_database) as connection:
+        empty_tables(connection)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Any]:
+    """A client of an empty Redis."""
+    import redis as redis_py
+
+    connection = redis_py.Redis.from_url(redis_url)
+    connection.flushdb()
+    yield connection
+    connection.flushdb()
+    connection.close()
+
+
+@pytest.fixture
+def app(session_app: Flask, database: str, redis: Any) -> Iterator[Flask]:
+    """The app on an empty database and an empty Redis, with its context pushed."""
+    with session_app.app_context():
+        yield session_app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """Stands at a Tuesday noon; `clock.move(hours=2)` goes on."""
+    source = Clock(datetime(2026, 3, 10, 12, 0, tzinfo=UTC))
+    app_clock.set_source(source)
+    yield source
+    app_clock.set_source(None)
+
+
+def _is_local(address: Any) -> bool:
+    if isinstance(address, (str, bytes)):
+        return True  # a Unix socket
+    host = str(address[0])
+    return host in ("127.0.0.1", "::1", "localhost", "", "0.0.0.0")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def closed_network() -> Iterator[None]:
+    """No test reaches beyond this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if not _is_local(address):
+            raise AssertionError(f"a test tried to reach {address!r}")
+        connect(self, address)
+
+    socket.socket.connect = guarded  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def clean_environment() -> Iterator[None]:
+    """Vendors configured on the machine never leak into a test."""
+    prefixes = ("STAYS_", "BEDS24_", "TUYA_", "ADMIN_", "SANDBOX")
+    saved = {k: os.environ.pop(k) for k in list(os.environ) if k.startswith(prefixes)}
+    yield
+    os.environ.update(saved)
+
+
+@pytest.fixture
+def in_tmp(tmp_path: Path) -> Iterator[Path]:
+    """The working directory is an empty one."""
+    with contextlib.chdir(tmp_path):
+        yield tmp_path

@@ -1,0 +1,53 @@
+"""Migrations build what the models describe, and can be undone (OPS-09)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from flask_migrate import downgrade, upgrade
+from psycopg import sql
+
+from app.config import Settings
+from app.extensions import Base, db
+from app.factory import create_app
+from app.local.engines import TestEngines
+from tests.conftest import database_url
+
+
+def test_up_down_up_and_nothing_differs(
+    engines: TestEngines, make_settings: Callable[..., Settings], worker_id: str
+) -> None:
+    name = f"migrations_{worker_id}"
+    with psycopg.connect(engines.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    app = create_app(
+        make_settings(DATABASE_URL=database_url(engines, name), REDIS_URL=engines.redis_url)
+    )
+    with app.app_context():
+        upgrade()
+        downgrade(revision="base")
+        upgrade()
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        with db.engine.connect() as connection:
+            differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+        db.engine.dispose()
+    assert differences == []
+
+
+def test_the_audit_log_only_grows(app: object, database: str) -> None:
+    """DECISIONS 15."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO audit_log (actor, action, entity) VALUES ('system', 'test', 'none')"
+        )
+        for statement in (
+            "UPDATE audit_log SET actor = 'nobody'",
+            "DELETE FROM audit_log",
+            "TRUNCATE audit_log",
+        ):
+            with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+                connection.execute(statement)
