@@ -29,6 +29,7 @@ class Runner:
     """One start of the whole product, from nothing to its last process."""
 
     def __init__(self) -> None:
+        os.umask(0o077)
         self.var = environment.var_directory()
         self.stopping = False
         self.engines: list[Engine] = []
@@ -63,11 +64,13 @@ class Runner:
         self.stopping = True
 
     def _claim(self) -> None:
-        self.lock = open_lock(self.var / "run.lock")
-        if not try_lock(self.lock, fcntl.LOCK_EX):
+        lock = open_lock(self.var / "run.lock")
+        if not try_lock(lock, fcntl.LOCK_EX):
+            os.close(lock)
             running = Running.read(self.var)
             where = f": {running.url} (process {running.pid})" if running else ""
             raise LocalError(f"Turnkey already runs here{where}")
+        self.lock = lock
         (self.var / "run.json").unlink(missing_ok=True)
 
     def _choose_vendors(self) -> bool:
@@ -155,6 +158,7 @@ class Runner:
             if not engine.stop():
                 say(f"{engine.name} still runs: another process uses it or it is slow to end")
         if self.lock >= 0:
+            (self.var / "run.json").unlink(missing_ok=True)
             os.close(self.lock)
 
 
