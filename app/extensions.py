@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any, cast
+
+import redis
+from flask import Flask, Response, request
+from flask_limiter import Limiter
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
@@ -24,3 +32,59 @@ class Base(DeclarativeBase):
 
 db = SQLAlchemy(metadata=Base.metadata)
 migrate = Migrate()
+
+
+def _address() -> str:
+    return request.remote_addr or "unknown"
+
+
+def _address_and_email() -> str:
+    """Who tries to be whom: a guesser does not lock the whole front desk out."""
+    try:
+        body = request.get_json(silent=True) if request.is_json else request.form
+    except RecursionError:  # a body nested too deeply; its door refuses it
+        body = None
+    email = body.get("email") if isinstance(body, dict) else None
+    told = str(email or "").strip().lower()[:254].encode("utf-8", "surrogatepass")
+    return f"{_address()}|{hashlib.sha256(told).hexdigest()[:24]}"
+
+
+def _failed(response: Response) -> bool:
+    return response.status_code in (401, 422)
+
+
+#: counts in Redis, and in this process's memory while Redis is away
+limiter = Limiter(
+    key_func=_address,
+    headers_enabled=True,
+    in_memory_fallback_enabled=True,
+    key_prefix="turnkey",
+)
+#: failed sign-ins, at whichever door: per address and e-mail, then per address
+sign_in_limits = (
+    limiter.shared_limit(
+        "10 per minute; 60 per hour",
+        scope="sign-in",
+        key_func=_address_and_email,
+        deduct_when=_failed,
+    ),
+    limiter.shared_limit(
+        "40 per minute; 300 per hour",
+        scope="sign-in-address",
+        key_func=_address,
+        deduct_when=_failed,
+    ),
+)
+
+
+def init_limiter(app: Flask, redis_url: str) -> None:
+    """Bind the limiter to Redis with short patience: a missing Redis must not slow a sign-in."""
+    pool = redis.ConnectionPool.from_url(
+        redis_url,
+        socket_connect_timeout=0.5,
+        socket_timeout=0.5,
+        retry=Retry(NoBackoff(), 0),
+    )
+    options = cast(dict[str, Any], {"connection_pool": pool})
+    app.config.update(RATELIMIT_STORAGE_URI="redis://", RATELIMIT_STORAGE_OPTIONS=options)
+    limiter.init_app(app)

@@ -9,7 +9,7 @@ from flask import Flask
 
 from app import config, logs
 from app.crypto import PinVault
-from app.extensions import Base, db, migrate
+from app.extensions import Base, db, init_limiter, migrate
 
 #: modules with a `register(app)`; the order is the order of registration
 DOORS = (
@@ -46,6 +46,7 @@ def create_app(settings: config.Settings | None = None, *, testing: bool = False
     app.extensions["settings"] = settings
     app.extensions["pin_vault"] = PinVault(settings.pin_encryption_keys, settings.secret_key)
     db.init_app(app)
+    init_limiter(app, settings.redis_url)
     importlib.import_module("app.models")
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=False)
     if Base.metadata is not db.metadatas[None]:

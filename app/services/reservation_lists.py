@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -14,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app import clock
-from app.domain.folding import fold
+from app.domain.folding import words
 from app.domain.states import ReservationStatus as Status
 from app.errors import Invalid, NotFound
 from app.models import Accommodation, Property, Reservation, RoomType
@@ -164,11 +163,10 @@ def search_query(q: str) -> str | None:
 
     None when nothing searchable is left ("—", "*").
     """
-    words = re.findall(r"[^\W_]+", fold(q))
-    return " & ".join(f"'{word}':*" for word in words[:12]) or None
+    return " & ".join(f"'{word}':*" for word in words(q)[:12]) or None
 
 
-def _joined() -> Select[Any]:
+def _joined() -> Select[Reservation, Property, Accommodation, RoomType]:
     return (
         select(Reservation, Property, Accommodation, RoomType)
         .join(Property, Property.id == Reservation.property_id)
@@ -177,7 +175,9 @@ def _joined() -> Select[Any]:
     )
 
 
-def _rows(session: Session, statement: Select[Any]) -> list[ReservationRow]:
+def _rows(
+    session: Session, statement: Select[Reservation, Property, Accommodation, RoomType]
+) -> list[ReservationRow]:
     found = session.execute(statement).all()
     pins = pin_views.views(session, [reservation.id for reservation, *_ in found])
     return [
