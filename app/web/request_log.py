@@ -1,0 +1,52 @@
+"""One id and one log line per request; the id is what people read to an administrator."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+
+log = structlog.get_logger("turnkey.access")
+
+#: what we accept from a proxy in front of us: short and harmless in a log line
+_GIVEN = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
+
+
+def request_id() -> str:
+    """The code of this request, as in `X-Request-ID`."""
+    code: str = g.get("request_id", "")
+    return code
+
+
+def init(app: Flask) -> None:
+    """Name each request before anything else runs, and log it after everything else did."""
+
+    @app.before_request
+    def name_request() -> None:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _GIVEN.fullmatch(given) else _new_id()
+        g.started = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def log_request(response: Response) -> Response:
+        response.headers["X-Request-ID"] = request_id()
+        started = g.get("started")
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,  # without the query: it may name a guest
+            status=response.status_code,
+            ms=round((time.perf_counter() - started) * 1000, 1) if started else None,
+        )
+        return response
+
+
+def _new_id() -> str:
+    """Four and four, to be read aloud."""
+    code = secrets.token_hex(4).upper()
+    return f"REQ-{code[:4]}-{code[4:]}"
