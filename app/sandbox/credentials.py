@@ -51,7 +51,7 @@ def load_keys(var: Path) -> Keys:
         try:
             os.link(temporary, path)
         except FileExistsError:
-            pass  # noqa: S110 - the other process was first; its keys are read below
+            pass
         finally:
             temporary.unlink()
     return Keys(**json.loads(path.read_text()))

@@ -1,4 +1,4 @@
-"""Tuya's request signature, the algorithm of projects made after June 2021 (contracts/tuya.md §1.3)."""
+"""Tuya's request signature, as projects made after June 2021 need it (contracts/tuya.md §1.3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 
 def signed_url(path: str, query: Sequence[tuple[str, str]]) -> str:
-    """Path and decoded query, keys in ASCII order; what an unsorted or encoded query fails against."""
+    """Path and decoded query, keys in ASCII order; unsorted or encoded ones do not match."""
     if not query:
         return path
     ordered = sorted(query, key=lambda pair: pair[0])
