@@ -9,6 +9,7 @@ import pytest
 from app.integrations import errors
 from app.integrations.locks.tuya.codes import TokenRefused, interpret
 
+REFUSED_BY_LOCK = [2301, 2302, 2304, 2306, 2309, 2314, 2315, 2319, 2320]
 CODES: dict[type[Exception], list[int]] = {
     errors.Unauthorized: [
         1001,

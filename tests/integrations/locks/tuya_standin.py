@@ -104,6 +104,7 @@ class StandIn:
         self.tickets: dict[str, bytes] = {}
         self.executed: list[str] = []
         self.next_id = 1000
+        self.tickets_issued = 0
         self.connections = 0
         self.check_tokens = True
         self.t_offset_ms = 0
@@ -255,7 +256,8 @@ class StandIn:
         has_body = seen.headers.get("content-type") == "application/json"
         match method, *rest:
             case "POST", "password-ticket":
-                ticket_id, key = f"ticket{len(self.tickets)}", b"kT7pQ2xW9bLm4ZsA"
+                ticket_id, key = f"ticket{self.tickets_issued}", b"kT7pQ2xW9bLm4ZsA"
+                self.tickets_issued += 1
                 self.tickets[ticket_id] = key
                 sealed = seal(ACCESS_SECRET.encode(), key).hex().upper()
                 return {"ticket_id": ticket_id, "ticket_key": sealed, "expire_time": 360}
