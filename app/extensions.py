@@ -83,7 +83,7 @@ def init_limiter(app: Flask, redis_url: str) -> None:
         redis_url,
         socket_connect_timeout=0.5,
         socket_timeout=0.5,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1),  # the pool may hold sockets from before an outage
     )
     options = cast(dict[str, Any], {"connection_pool": pool})
     app.config.update(RATELIMIT_STORAGE_URI="redis://", RATELIMIT_STORAGE_OPTIONS=options)

@@ -14,6 +14,7 @@ from app.errors import Invalid, NotFound
 from app.models import Accommodation, Lock, LockMapping, Property, RoomType
 from app.services import audit, list_args, listing
 from app.services.audit import Actor
+from app.services.channel_places import placeholder_name
 from app.services.inputs import ExternalId, Input, Name, Text, conflicts
 from app.services.paging import Page
 from app.transaction import transaction
@@ -55,14 +56,19 @@ class Overview:
 
 
 def create(new: NewAccommodation, *, actor: Actor) -> Accommodation:
-    """A new unit. Raises Invalid for ids that do not fit, Conflict for a channel id in use."""
+    """A new unit. Raises Invalid for ids that do not fit, Conflict for a channel id in use.
+
+    A placeholder that a reservation left for the same Stays id becomes the unit (DECISIONS 19).
+    """
     taken = {
         "uq_accommodations_stays_id": ("stays_id", "another accommodation has this id"),
         "uq_accommodations_beds24_unit": ("beds24_room_id", "another accommodation has this unit"),
     }
     with conflicts(taken), transaction() as session:
         _check(session, new)
-        row = Accommodation(**new.model_dump(exclude_none=True))
+        row = _placeholder(session, new) or Accommodation()
+        for field, value in new.model_dump(exclude_none=True).items():
+            setattr(row, field, value)
         session.add(row)
         session.flush()
         session.refresh(row)
@@ -112,6 +118,21 @@ def overview() -> Overview:
             session.scalars(select(Lock).order_by(Lock.name)).all(),
             session.scalars(select(LockMapping).order_by(LockMapping.created_at.desc())).all(),
         )
+
+
+def _placeholder(session: Session, new: NewAccommodation) -> Accommodation | None:
+    if new.stays_id is None:
+        return None
+    return session.scalar(
+        select(Accommodation)
+        .where(
+            Accommodation.stays_id == new.stays_id,
+            Accommodation.property_id == new.property_id,
+            Accommodation.name == placeholder_name(new.stays_id),
+            ~Accommodation.is_active,
+        )
+        .with_for_update()
+    )
 
 
 def _check(session: Session, new: NewAccommodation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -26,6 +27,7 @@ SOURCES = ("stays", "beds24", "direct")
 #: shorthands for status and dates; the day is each property's own (UI.md §5)
 VIEWS: Final = ("active", "arriving", "in_house", "leaving", "upcoming", "past", "cancelled")
 ORDERS = ("asc", "desc")
+PHONE = re.compile(r"[+\d\s()./-]+", re.ASCII)
 OPEN = (Status.PENDING, Status.PENDING_SYNC, Status.CONFIRMED, Status.CHECKED_IN)
 SORTS: Final[dict[str, tuple[InstrumentedAttribute[Any], str]]] = {
     # name -> column and the order it has when none is asked for
@@ -161,9 +163,14 @@ def count_views(filters: ReservationFilter) -> dict[str, int]:
 def search_query(q: str) -> str | None:
     """The text-search query for what someone typed: every word, each as a beginning.
 
-    None when nothing searchable is left ("—", "*").
+    A telephone number is stored without what people write between its digits. None when nothing
+    searchable is left ("—", "*").
     """
-    return " & ".join(f"'{word}':*" for word in words(q)[:12]) or None
+    found = " & ".join(f"'{word}':*" for word in words(q)[:12])
+    digits = "".join(char for char in q if char.isdigit() and char.isascii())
+    if len(digits) >= 6 and PHONE.fullmatch(q):
+        return f"({found}) | '{digits}':*"
+    return found or None
 
 
 def _joined() -> Select[Reservation, Property, Accommodation, RoomType]:
