@@ -124,7 +124,9 @@ def command_of(pid: int) -> str | None:
     return output.strip() or None
 
 
-def end_leftover(pid_file: Path, names: tuple[str, ...], number: signal.Signals) -> None:
+def end_leftover(
+    pid_file: Path, names: tuple[str, ...], number: signal.Signals, *, patience: float = 20
+) -> None:
     """End the server an earlier, killed start left on our data, and clear a pid file that now
     points at a stranger: two servers on one directory would destroy it."""
     try:
@@ -136,9 +138,9 @@ def end_leftover(pid_file: Path, names: tuple[str, ...], number: signal.Signals)
         command = command_of(pid)
         return command is not None and command.startswith(names)
 
-    if not wait_until(lambda: not ours(), 2):
+    if not wait_until(lambda: not ours(), patience / 10):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        if not wait_until(lambda: not ours(), 20):
+        if not wait_until(lambda: not ours(), patience):
             raise LocalError(f"process {pid} still uses {pid_file.parent} and does not end")
     pid_file.unlink(missing_ok=True)

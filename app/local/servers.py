@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from app.local.processes import LocalError, die_with_parent, end_leftover, plain
 
 DATABASE = "turnkey"
 SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 104 bytes on macOS, 108 on Linux
+SYSTEM_POSTGRES = Path("/usr/lib/postgresql")  # Debian keeps the server off the PATH
 OLDEST_POSTGRES, OLDEST_REDIS = 14, (6, 2)
 
 
@@ -76,7 +78,7 @@ def find_postgres(data: Path) -> tuple[Path, int]:
     if on_path := shutil.which("postgres"):
         candidates.append(Path(on_path).resolve().parent)
     candidates += sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"),
+        SYSTEM_POSTGRES.glob("*/bin"),
         key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0,
         reverse=True,
     )
@@ -138,10 +140,10 @@ class Postgres:
             owner = user.pw_uid
             self._identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             self._programs = self._reachable(self._programs)
-        self._sockets = socket_directory(self.home, self.name, owner)
         end_leftover(self.data / "postmaster.pid", ("postgres",), signal.SIGINT)
         if not (self.data / "PG_VERSION").exists():
             self._create(major, owner)
+        self._sockets = socket_directory(self.home, self.name, owner)
 
     def _create(self, major: int, owner: int) -> None:
         """A new cluster with our database in it, put in place only when it is complete."""
@@ -184,21 +186,33 @@ class Postgres:
         program, *rest = command
         # `--single` must stay the first argument, and a database name the last.
         head = [rest.pop(0)] if rest and rest[0] == "--single" else []
-        return subprocess.run(
-            [self._programs / program, *head, "-D", self._data_argument(data), *rest],
-            cwd=data,
-            input=feed,
-            capture_output=True,
-            text=True,
-            check=False,
-            umask=0o077,
-            **self._identity,
-        )
+        with self._entrance(data) as (argument, start):
+            return subprocess.run(
+                [self._programs / program, *head, "-D", argument, *rest],
+                input=feed,
+                capture_output=True,
+                text=True,
+                check=False,
+                umask=0o077,
+                **start,
+            )
 
-    def _data_argument(self, data: Path) -> str:
+    @contextlib.contextmanager
+    def _entrance(self, data: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        """How a program is told where `data` is, and what it needs to be started with."""
+        if not self._identity:
+            yield str(data), {"cwd": data}
+            return
         # Root keeps var/ closed (0700), so the plain user could not walk to its own directory.
-        # It is started inside it, and this link leads there without a walk.
-        return "/proc/self/cwd" if self._identity else str(data)
+        # It inherits the open directory instead, and this link leads there without a walk.
+        directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield (
+                f"/proc/self/fd/{directory}",
+                {"cwd": "/", "pass_fds": (directory,), **self._identity},
+            )
+        finally:
+            os.close(directory)
 
     def _reachable(self, programs: Path) -> Path:
         """The programs, copied out of a directory (such as /root) only root can enter."""
@@ -240,17 +254,17 @@ class Postgres:
         }
         if self.fast:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        return subprocess.Popen(
-            [str(self._programs / "postgres"), "-D", self._data_argument(self.data)]
-            + [part for key, value in options.items() for part in ("-c", f"{key}={value}")],
-            cwd=self.data,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=die_with_parent(self.stop_signal),
-            **self._identity,
-        )
+        settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        with self._entrance(self.data) as (argument, start):
+            return subprocess.Popen(
+                [str(self._programs / "postgres"), "-D", argument, *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent(self.stop_signal),
+                **start,
+            )
 
     def answers(self) -> bool:
         try:
@@ -282,8 +296,8 @@ class Redis:
         self._program = find_redis()
         data = self.home / self.name
         data.mkdir(mode=0o700, exist_ok=True)
-        self._socket = socket_directory(self.home, self.name, os.geteuid()) / "redis.sock"
         end_leftover(data / "redis.pid", ("redis-server", "valkey-server"), signal.SIGTERM)
+        self._socket = socket_directory(self.home, self.name, os.geteuid()) / "redis.sock"
 
     def spawn(self, log: int) -> subprocess.Popen[bytes]:
         options = {
