@@ -1,4 +1,4 @@
-"""What a channel's copy changes in a stored reservation, field by field (C-17, C-20, DECISIONS 17)."""
+"""What a channel's copy changes in a stored reservation, field by field (C-17, C-20)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ KEPT = (
     "partner",
     "partner_ref",
     "booked_at",
-    "room_type_id",
 )
 #: a copy always says these
 SAID = (
@@ -28,6 +27,7 @@ SAID = (
     "unknown_status",
     "accommodation_id",
     "property_id",
+    "room_type_id",
     "check_in_at",
     "check_out_at",
     "check_in_on",
@@ -36,10 +36,14 @@ SAID = (
     "check_out_time_known",
     "cancelled_at",
 )
+#: a change of one of these can change who may open which door when
+PLANNED = frozenset({"status", "accommodation_id", "check_in_at", "check_out_at", "booked_at"})
 #: a change of one of these moves the stay to other nights or another door
 MOVES = frozenset({"accommodation_id", "check_in_at", "check_out_at"})
 #: bookkeeping that nobody reads in a history
-QUIET = frozenset({"check_in_time_known", "check_out_time_known", "cancelled_at"})
+QUIET = frozenset(
+    {"check_in_time_known", "check_out_time_known", "cancelled_at", "property_id", "room_type_id"}
+)
 
 
 def settle_status(stored: str | None, said: str | None, raw: str) -> tuple[str, str | None]:

@@ -41,8 +41,6 @@ class RetryPolicy:
         return RetryPolicy(self.delays, max_attempts)
 
 
-
-
 #: first run, then three retries (C-10)
 RECONCILIATION = RetryPolicy((2, 4, 8))
 #: the third failure is final unless the row allows more (C-11)

@@ -1,0 +1,181 @@
+"""A channel's copy of a reservation turned into the row it should become."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.domain import change_detection
+from app.domain.folding import fold
+from app.domain.states import ReservationStatus
+from app.domain.stay_times import End, Said, instant, settle
+from app.integrations.channels import ChannelReservation
+from app.services.channel_places import Place
+
+MIDNIGHT = time(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A copy with its fingerprint and the moment it speaks of."""
+
+    copy: ChannelReservation
+    hash: str
+    modified_at: datetime
+
+
+class OutOfOrder(ValueError):
+    """The stay would end before it begins; says so without guest data."""
+
+
+def prepare(
+    copies: Sequence[ChannelReservation], *, as_of: datetime, now: datetime
+) -> list[Candidate]:
+    """Stays only, each once (the newest copy wins), in the order in which rows are locked.
+
+    `as_of` is when a copy without a time of its own was true. A time in the future would make every
+    later copy look old, so it counts as now.
+    """
+    latest: dict[str, Candidate] = {}
+    for copy in copies:
+        if copy.kind != "stay":
+            continue
+        moment = min(copy.modified_at or as_of, now)
+        known = latest.get(copy.external_id)
+        if known is None or moment >= known.modified_at:
+            latest[copy.external_id] = Candidate(copy, content_hash(copy), moment)
+    return [latest[key] for key in sorted(latest)]
+
+
+def content_hash(copy: ChannelReservation) -> str:
+    """A fingerprint of everything a copy says that we store; times of reading are no part of it."""
+    said = (
+        copy.accommodation_ref,
+        copy.status or f"?{copy.raw_status}",
+        copy.check_in_on,
+        copy.check_out_on,
+        copy.check_in_time,
+        copy.check_out_time,
+        copy.check_in_at,
+        copy.check_out_at,
+        copy.guest_name,
+        copy.guest_email,
+        copy.guest_phone,
+        copy.adults,
+        copy.children,
+        copy.amount,
+        copy.currency,
+        copy.code,
+        copy.partner,
+        copy.partner_ref,
+        copy.booked_on,
+    )
+    text = "\x1f".join(["" if value is None else str(value) for value in said])
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def is_stale(candidate: Candidate, stored: Mapping[str, Any]) -> bool:
+    """Whether we know something newer: events arrive out of order."""
+    known: datetime | None = stored["source_modified_at"]
+    return known is not None and candidate.modified_at < known
+
+
+def values(
+    candidate: Candidate, place: Place, now: datetime, stored: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Every column the copy decides, given what is stored. Raises OutOfOrder."""
+    copy = candidate.copy
+    arrival, departure = _ends(copy, place, stored)
+    if departure.at <= arrival.at:
+        raise OutOfOrder(
+            f"check_out {departure.at.isoformat()} is not after check_in {arrival.at.isoformat()}"
+        )
+    status, unknown = change_detection.settle_status(
+        stored["status"] if stored else None, copy.status, copy.raw_status
+    )
+    cancelled_at = None
+    if status == ReservationStatus.CANCELLED:
+        cancelled_at = (stored["cancelled_at"] if stored else None) or now
+    booked_at = None
+    if copy.booked_on is not None:
+        booked_at = instant(copy.booked_on, MIDNIGHT, place.house.zone)
+    return {
+        "external_id": copy.external_id,
+        "property_id": place.property_id,
+        "accommodation_id": place.accommodation_id,
+        "room_type_id": place.room_type_id,
+        "external_code": copy.code,
+        "status": status,
+        "unknown_status": unknown,
+        "guest_name": copy.guest_name,
+        "guest_email": copy.guest_email,
+        "guest_phone": copy.guest_phone,
+        "adults": copy.adults,
+        "children": copy.children,
+        "check_in_at": arrival.at,
+        "check_out_at": departure.at,
+        "check_in_on": arrival.day,
+        "check_out_on": departure.day,
+        "check_in_time_known": arrival.known,
+        "check_out_time_known": departure.known,
+        "amount": copy.amount,
+        "currency": copy.currency,
+        "partner": copy.partner,
+        "partner_ref": copy.partner_ref,
+        "booked_at": booked_at,
+        "source_modified_at": candidate.modified_at,
+        "content_hash": candidate.hash,
+        "sweep_hash": copy.sweep_hash or (stored["sweep_hash"] if stored else None),
+        "cancelled_at": cancelled_at,
+    }
+
+
+def search_text(row: Mapping[str, Any], place_name: str) -> str:
+    """The words a stay is found by, folded. Texts with signs in them are there in parts as well,
+    so that "marta" finds marta@example.org."""
+    phone = "".join(char for char in row["guest_phone"] or "" if char.isdigit())
+    words = [
+        row["guest_name"],
+        row["guest_email"],
+        phone,
+        row["external_id"],
+        row["external_code"],
+        row["partner_ref"],
+        place_name,
+    ]
+    text = fold(" ".join(word for word in words if word))
+    parts = "".join(char if char.isalnum() else " " for char in text).split()
+    whole = text.split()
+    return " ".join(dict.fromkeys([*whole, *parts]))
+
+
+def _ends(
+    copy: ChannelReservation, place: Place, stored: Mapping[str, Any] | None
+) -> tuple[End, End]:
+    arrival = departure = zone = None
+    if stored is not None:
+        zone = ZoneInfo(stored["timezone"])
+        arrival = End(stored["check_in_at"], stored["check_in_on"], stored["check_in_time_known"])
+        departure = End(
+            stored["check_out_at"], stored["check_out_on"], stored["check_out_time_known"]
+        )
+    return (
+        settle(
+            Said(copy.check_in_on, copy.check_in_time, copy.check_in_at),
+            place.house,
+            check_out=False,
+            stored=arrival,
+            stored_zone=zone,
+        ),
+        settle(
+            Said(copy.check_out_on, copy.check_out_time, copy.check_out_at),
+            place.house,
+            check_out=True,
+            stored=departure,
+            stored_zone=zone,
+        ),
+    )

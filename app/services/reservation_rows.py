@@ -1,0 +1,154 @@
+"""Reads and writes many reservation rows at once, without an object per row.
+
+A run compares ten thousand stays with a budget of three times one select (INTERFACES §11), so these
+are the only statements in the services that are spelled in SQL: every list goes in as an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+#: column -> type, of everything a channel's copy decides
+COLUMNS: dict[str, str] = {
+    "property_id": "uuid",
+    "accommodation_id": "uuid",
+    "room_type_id": "uuid",
+    "external_code": "text",
+    "status": "text",
+    "unknown_status": "text",
+    "guest_name": "text",
+    "guest_email": "text",
+    "guest_phone": "text",
+    "adults": "int",
+    "children": "int",
+    "check_in_at": "timestamptz",
+    "check_out_at": "timestamptz",
+    "check_in_on": "date",
+    "check_out_on": "date",
+    "check_in_time_known": "boolean",
+    "check_out_time_known": "boolean",
+    "amount": "numeric",
+    "currency": "text",
+    "partner": "text",
+    "partner_ref": "text",
+    "booked_at": "timestamptz",
+    "source_modified_at": "timestamptz",
+    "content_hash": "text",
+    "sweep_hash": "text",
+    "cancelled_at": "timestamptz",
+    "search_text": "text",
+}
+#: what is written when a copy says nothing new but was said anew
+MARKS = ("source_modified_at", "content_hash", "sweep_hash")
+
+Row = Mapping[str, Any]
+
+
+def _unnest(columns: Mapping[str, str]) -> str:
+    arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
+    return f"unnest({arrays})"
+
+
+def _arrays(rows: Sequence[Row], names: Iterable[str]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in names}
+
+
+_INSERTED = {"external_id": "text", **COLUMNS}
+_COMPARED = {
+    "external_id": "text",
+    "ref": "text",
+    "hash": "text",
+    "sweep": "text",
+    "modified": "timestamptz",
+}
+
+_COMPARE = text(f"""
+    SELECT u.n - 1 AS position, r.id IS NULL AS is_new
+      FROM {_unnest(_COMPARED)} WITH ORDINALITY AS u({", ".join(_COMPARED)}, n)
+      LEFT JOIN reservations r
+        ON r.channel = :channel AND r.external_id = u.external_id AND r.unit_no = 1
+      LEFT JOIN accommodations a ON a.stays_id = u.ref
+     WHERE r.id IS NULL
+        OR r.content_hash IS DISTINCT FROM u.hash
+        OR r.accommodation_id IS DISTINCT FROM a.id
+        OR (u.sweep IS NOT NULL AND r.sweep_hash IS DISTINCT FROM u.sweep)
+        OR u.modified > r.source_modified_at
+""")  # noqa: S608 - column names and types from this module only
+
+_READ = f"""
+    SELECT r.id, r.external_id, r.version, p.timezone, {", ".join(f"r.{c}" for c in COLUMNS)}
+      FROM reservations r JOIN properties p ON p.id = r.property_id
+     WHERE r.channel = :channel AND r.unit_no = 1 AND r.external_id = ANY(:ids)
+     ORDER BY r.external_id
+"""  # noqa: S608
+
+_INSERT = text(f"""
+    INSERT INTO reservations
+           (source, channel, created_at, updated_at, {", ".join(_INSERTED)})
+    SELECT :channel, :channel, :now, :now, u.*
+      FROM {_unnest(_INSERTED)} AS u({", ".join(_INSERTED)})
+    ON CONFLICT DO NOTHING
+    RETURNING id, external_id
+""")  # noqa: S608
+
+_UPDATE = text(f"""
+    UPDATE reservations r
+       SET version = r.version + 1, updated_at = :now, {", ".join(f"{c} = u.{c}" for c in COLUMNS)}
+      FROM {_unnest({"id": "uuid", **COLUMNS})} AS u(id, {", ".join(COLUMNS)})
+     WHERE r.id = u.id
+""")  # noqa: S608
+
+_MARK = text(f"""
+    UPDATE reservations r SET {", ".join(f"{c} = u.{c}" for c in MARKS)}
+      FROM {_unnest({"id": "uuid", **{c: COLUMNS[c] for c in MARKS}})} AS u(id, {", ".join(MARKS)})
+     WHERE r.id = u.id
+""")  # noqa: S608
+
+
+def compare(
+    session: Session, channel: str, arrays: Mapping[str, Sequence[Any]]
+) -> tuple[list[int], list[int]]:
+    """Positions that are new, and positions that may differ from what is stored.
+
+    `arrays` holds equally long lists under `external_id, ref, hash, sweep, modified`. The content
+    hash decides; the unit is compared as well, since what a channel id stands for can be changed
+    on our side.
+    """
+    found = session.execute(_COMPARE, {"channel": channel, **arrays}).all()
+    return [p for p, is_new in found if is_new], [p for p, is_new in found if not is_new]
+
+
+def read(
+    session: Session, channel: str, external_ids: Sequence[str], *, lock: bool
+) -> dict[str, Row]:
+    """The stored rows by external id, locked in the order of that id: every writer uses it, so
+    that a webhook and a run wait for each other instead of for ever."""
+    sql = text(_READ + " FOR UPDATE OF r" if lock else _READ)
+    rows = session.execute(sql, {"channel": channel, "ids": list(external_ids)}).mappings()
+    return {row["external_id"]: dict(row) for row in rows}
+
+
+def insert(session: Session, channel: str, rows: Sequence[Row], now: datetime) -> dict[str, UUID]:
+    """Insert `rows`; the ids of those that were not there yet, by external id."""
+    if not rows:
+        return {}
+    params = {"channel": channel, "now": now, **_arrays(rows, _INSERTED)}
+    return {external_id: id_ for id_, external_id in session.execute(_INSERT, params)}
+
+
+def update(session: Session, rows: Sequence[Row], now: datetime) -> None:
+    """Write every column of `rows`, which carry their `id`; one version further each."""
+    if rows:
+        session.execute(_UPDATE, {"now": now, **_arrays(rows, ("id", *COLUMNS))})
+
+
+def mark(session: Session, rows: Sequence[Row]) -> None:
+    """Write only what we keep about the copy itself; nobody's version moves."""
+    if rows:
+        session.execute(_MARK, _arrays(rows, ("id", *MARKS)))
