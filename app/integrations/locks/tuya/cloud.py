@@ -61,10 +61,8 @@ class _Api(tinytuya.Cloud):  # type: ignore[misc]
     def setregion(self, apiRegion: str | None = None) -> None:  # noqa: N803 - tinytuya's name
         super().setregion(apiRegion)
         if self._base_url is not None:
-            parts = urlsplit(self._base_url)
             # tinytuya takes a host without a dot apart wrongly (§8.5)
-            host = parts.netloc.replace("localhost", "127.0.0.1")
-            self.urlhost = host + parts.path.rstrip("/")
+            self.urlhost = urlsplit(self._base_url).netloc.replace("localhost", "127.0.0.1")
 
     def _tuyaplatform(self, uri: str, *args: Any, **kwargs: Any) -> Any:
         reply = super()._tuyaplatform(uri, *args, **kwargs)
@@ -92,7 +90,7 @@ class TuyaCloud:
         self.limits = limits or Limits()
         self.calls: Counter[date] = Counter()
         self.clock_offset: float | None = None
-        self._scheme = _checked_scheme(region, access_id, access_secret, base_url)
+        _check(region, access_id, access_secret, base_url)
         self._base_url = base_url
         self._api = _Api(region or "eu", access_id, access_secret, base_url)
         self._session = transport.open_session(base_url)
@@ -171,7 +169,7 @@ class TuyaCloud:
             self._session.close()  # a reset on a stale connection would look like a lost answer
         route = transport.Route(
             session=self._session,
-            scheme=self._scheme,
+            base_url=self._base_url,
             connect=self.limits.connect,
             read=read,
             total=min(self.limits.connect + read, remaining),
@@ -302,9 +300,7 @@ def _again(error: IntegrationError) -> IntegrationError:
     )
 
 
-def _checked_scheme(
-    region: str | None, access_id: str, access_secret: str, base_url: str | None
-) -> str:
+def _check(region: str | None, access_id: str, access_secret: str, base_url: str | None) -> None:
     """Refuse what would send the credentials astray: tinytuya reads a file when they are missing
     and takes any unknown region for China (§1.1, §8.1)."""
     fault = None
@@ -321,4 +317,3 @@ def _checked_scheme(
         fault = "the Tuya address must start with https://"
     if fault is not None:
         raise Unauthorized(fault, vendor=VENDOR)
-    return parts.scheme

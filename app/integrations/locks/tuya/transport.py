@@ -51,10 +51,10 @@ class Reply:
 
 @dataclass(slots=True)
 class Route:
-    """How one call goes out and what came of it: limits in seconds, then status and retry-after."""
+    """How one call goes out, its limits in seconds, and what came of it."""
 
     session: requests.Session
-    scheme: str
+    base_url: str | None
     connect: float
     read: float
     total: float
@@ -65,6 +65,14 @@ class Route:
     cut_short: bool = False
     connection: Any = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def address(self, url: str) -> str:
+        """Where `url` is really asked for. tinytuya writes https:// into every URL; a cloud mounted
+        under a path, as a twin may be, signs and knows its own paths without that prefix."""
+        if self.base_url is None:
+            return url
+        base, asked = urlsplit(self.base_url), urlsplit(url)
+        return asked._replace(scheme=base.scheme, path=base.path.rstrip("/") + asked.path).geturl()
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -171,8 +179,7 @@ class Transport:
                 return session.request(
                     method, url, headers=headers, data=data, timeout=(3, 7), allow_redirects=False
                 )
-        if route.scheme == "http":  # tinytuya writes https:// into every URL
-            url = "http://" + url.removeprefix("https://")
+        url = route.address(url)
         route.counted()
         failure: Exception
         with route.watched():
