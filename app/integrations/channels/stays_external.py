@@ -213,6 +213,8 @@ class StaysExternalClient:
         if wire.client not in cache:
             try:
                 document = self._http.read(f"{CLIENTS}/{quote(wire.client, safe='')}")
+                if payload_id(document) is None:
+                    raise fault("client", "an object with an _id")
                 cache[wire.client] = read(Client, document).contact()
             except (NotFound, Unauthorized, Rejected):
                 cache[wire.client] = Contact()

@@ -71,9 +71,9 @@ class StaysSimpleClient:
                 f"{VENDOR} has no reservation of this id", vendor=VENDOR, code="404"
             ) from None
         item = document
-        for key in ("reservation", "data"):
-            if isinstance(item, dict) and isinstance(item.get(key), dict):
-                item = item[key]
+        for key in ("data", "reservation"):
+            if reservation_id(item) is None and isinstance(item, dict):
+                item = item.get(key, item)
         reservation = parse_simple(item)
         if reservation.external_id != external_id:
             raise fault("id", "the reservation that was asked for")
@@ -87,7 +87,7 @@ class StaysSimpleClient:
             if exc.code != http.HTML_404:
                 raise
             raise NotFound(f"{VENDOR} lists no accommodations", vendor=VENDOR, code="404") from None
-        return [_listing(item) for item in _items(document, ("accommodations", "data"))]
+        return [_listing(item) for item in _items(document, ("data", "accommodations"))]
 
     def _read_all(self, stamp: str) -> list[Any]:
         """The items of every answer. One answers everything; where it names another page, that is
@@ -113,7 +113,7 @@ class StaysSimpleClient:
             document = self._http.read(path, params=params)
         except NotFound:  # about the path, not about a reservation
             raise Unreadable(f"{VENDOR} has no list at {RESERVATIONS}", vendor=VENDOR) from None
-        items = _items(document, ("reservations", "data"))
+        items = _items(document, ("data", "reservations"))
         link = document.get("next") if isinstance(document, dict) else None
         if not isinstance(link, str) or not link:
             return items, None
