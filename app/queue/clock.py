@@ -1,0 +1,99 @@
+"""The clock process, `python -m app.queue.clock`: fires the schedule, and keeps it whole.
+
+rq-scheduler's own loop ends when Redis is away for ten seconds, and stands still after FLUSHALL
+(DECISIONS, measured). This one looks at the entries anew at every turn.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+
+import structlog
+from flask import Flask
+from redis.exceptions import RedisError
+
+from app.queue.backoff import Backoff
+from app.queue.connection import connect
+from app.queue.interrupts import Interrupted, Interrupts
+from app.queue.processes import load_app, process_name
+from app.queue.registry import JOBS
+from app.queue.schedule import INTERVAL_SECONDS, Timetable
+from app.queue.worker import where
+from app.runtime import settings
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_SECONDS = 15.0
+HEARTBEAT_LIMIT = 5.0
+LONGEST_PAUSE = 5.0
+
+
+class Clock:
+    """The loop around the timetable. Two clocks may run at once: one turns, the other waits."""
+
+    def __init__(self, app: Flask, interrupts: Interrupts) -> None:
+        self.app, self.interrupts = app, interrupts
+        self.name = process_name("clock")
+        with app.app_context():
+            self.timetable = Timetable(connect(settings().redis_url))
+        self._pause = Backoff(LONGEST_PAUSE)
+        self._heartbeat_at = 0.0
+
+    def run(self) -> None:
+        """Until told to stop."""
+        log.info("clock_started")
+        while not self.interrupts.stopping:
+            pause: float = INTERVAL_SECONDS
+            try:
+                with self.app.app_context():
+                    self._turn()
+            except RedisError as error:
+                if not self._pause.failing:
+                    log.warning("redis_unreachable", role="clock", error=type(error).__name__)
+                pause = self._pause.pause()
+            else:
+                if self._pause.reset():
+                    log.info("redis_back", role="clock")
+            self._say_alive()
+            self.interrupts.sleep(pause)
+        log.info("clock_stopped")
+
+    def _turn(self) -> None:
+        table = self.timetable
+        if not table.acquire_lock():
+            return  # another clock is at it
+        try:
+            for change in table.mend():
+                log.info("schedule_mended", change=change)
+            for name in table.fire():
+                log.debug("tick", job=name)
+        finally:
+            table.remove_lock()
+
+    def _say_alive(self) -> None:
+        if time.monotonic() < self._heartbeat_at or self.interrupts.stopping:
+            return
+        self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
+        path, _, function = JOBS["maintenance.heartbeat"].path.rpartition(".")
+        try:
+            with self.app.app_context(), self.interrupts.limit(HEARTBEAT_LIMIT):
+                getattr(importlib.import_module(path), function)("clock", self.name)
+        except Interrupted:
+            log.warning("heartbeat_interrupted")
+        except Exception as error:
+            log.warning("heartbeat_failed", error=type(error).__name__, stack=where(error))
+
+
+def main() -> int:
+    """Turn until told to stop."""
+    app = load_app()
+    interrupts = Interrupts()
+    interrupts.install()
+    Clock(app, interrupts).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

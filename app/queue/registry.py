@@ -1,0 +1,85 @@
+"""Every job there is: its path, queue, time limit and schedule.
+
+Paths are dotted strings so that this list, which services use, imports no job (STYLE).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+PINS = "pins"
+BEDS24_INBOUND = "beds24.inbound"
+STAYS_INBOUND = "stays.inbound"
+PMS_OUTBOUND = "pms.outbound"
+RECONCILIATION = "reconciliation"
+MAINTENANCE = "maintenance"
+QUEUES = (PINS, BEDS24_INBOUND, STAYS_INBOUND, PMS_OUTBOUND, RECONCILIATION, MAINTENANCE)
+
+#: Each is a process of its own: neither a long run nor a burst of events delays a due PIN.
+WORKERS: dict[str, tuple[str, ...]] = {
+    "pins": (PINS,),
+    "general": (BEDS24_INBOUND, STAYS_INBOUND, PMS_OUTBOUND, MAINTENANCE),
+    "reconciliation": (RECONCILIATION,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One job. `timeout` is in seconds; `cron` (in UTC) or `every` makes it periodic.
+
+    `prefix` begins the fixed job id (C-52); a job without one takes no argument, and its name is
+    its id.
+    """
+
+    name: str
+    path: str
+    queue: str
+    timeout: int
+    prefix: str | None = None
+    cron: str | None = None
+    every: timedelta | None = None
+
+    def job_id(self, arg: str | None) -> str:
+        """The id that every order for the same thing shares, so that a new one replaces the old."""
+        if (self.prefix is None) != (arg is None):
+            raise ValueError(f"{self.name} takes {'no' if self.prefix is None else 'one'} argument")
+        return self.name.replace(".", "-") if arg is None else f"{self.prefix}-{arg}"
+
+    @property
+    def periodic(self) -> bool:
+        return self.cron is not None or self.every is not None
+
+
+_SPECS = (
+    JobSpec("credentials.generate", "app.jobs.credentials.generate", PINS, 120, prefix="gen"),
+    JobSpec("credentials.revoke", "app.jobs.credentials.revoke", PINS, 120, prefix="rev"),
+    JobSpec("credentials.revoke_one", "app.jobs.credentials.revoke_one", PINS, 120, prefix="revc"),
+    JobSpec("credentials.read_lock", "app.jobs.credentials.read_lock", PINS, 120, prefix="read"),
+    # The caller names the queue of the event's source.
+    JobSpec("events.process", "app.jobs.events.process", STAYS_INBOUND, 120, prefix="evt"),
+    JobSpec("reconciliation.run", "app.jobs.reconciliation.run", RECONCILIATION, 900, prefix="run"),
+    JobSpec(
+        "reconciliation.tick_stays",
+        "app.jobs.reconciliation.tick_stays",
+        MAINTENANCE,
+        60,
+        cron="*/30 * * * *",
+    ),
+    JobSpec(
+        "maintenance.sweep",
+        "app.jobs.maintenance.sweep",
+        MAINTENANCE,
+        60,
+        every=timedelta(seconds=15),
+    ),
+    JobSpec(
+        "maintenance.heartbeat",
+        "app.jobs.maintenance.heartbeat",
+        MAINTENANCE,
+        30,
+        every=timedelta(seconds=15),
+    ),
+)
+
+JOBS: dict[str, JobSpec] = {spec.name: spec for spec in _SPECS}
