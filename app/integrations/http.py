@@ -42,7 +42,7 @@ ATTEMPTS = 3
 MAX_BODY_BYTES = 64 * 1024 * 1024
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 #: codes of an `Unreadable` that a caller may want to tell apart
-INCOMPLETE, HTML_404 = "incomplete", "404-html"
+INCOMPLETE, PAGE_404 = "incomplete", "404-page"
 
 Params = Sequence[tuple[str, str]]
 
@@ -234,10 +234,11 @@ class VendorHttp:
     def _check_status(self, response: httpx.Response, where: str, safe: bool) -> None:
         status = response.status_code
         media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        is_json = media in ("application/json", "text/json") or media.endswith("+json")
         vendor, code = self.vendor, str(status)
         if 200 <= status < 300:
             # A login page comes as 200 with HTML (contracts/stays.md §1); no type at all is parsed.
-            if media and media not in ("application/json", "text/json") and media[-5:] != "+json":
+            if media and not is_json:
                 raise Unreadable(f"{vendor} answered {where} with {_word(media)}", vendor=vendor)
             return
         pause = _retry_after(response.headers.get("Retry-After"))
@@ -245,8 +246,9 @@ class VendorHttp:
             raise Unauthorized(
                 f"{vendor} refused the credentials for {where}", vendor=vendor, code=code
             )
-        if status == 404 and media in ("text/html", "application/xhtml+xml"):
-            raise Unreadable(f"{vendor} answered {where} with a page", vendor=vendor, code=HTML_404)
+        if status == 404 and not is_json:
+            # A proxy's page or a wrong path, and not a word about the object that was asked for.
+            raise Unreadable(f"{vendor} answered {where} with a page", vendor=vendor, code=PAGE_404)
         if status == 404:
             raise NotFound(f"{vendor} has nothing at {where}", vendor=vendor, code=code)
         if status == 429:

@@ -232,11 +232,19 @@ def test_text_no_table_can_hold_is_cleaned() -> None:
     assert mocked(response).read("/x") == {"a": ["xy", "😀", "?!"], "n": 1}
 
 
-def test_a_page_for_a_404_is_told_apart() -> None:
-    """A proxy's error page must not read as: this reservation was deleted."""
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(404, html="<h1>Not Found</h1>"),
+        httpx.Response(404, text="not found"),
+        httpx.Response(404),
+    ],
+)
+def test_a_404_that_says_nothing_readable_is_told_apart(response: httpx.Response) -> None:
+    """A proxy's error page or a wrong path must not read as: this reservation was deleted."""
     with pytest.raises(Unreadable) as caught:
-        mocked(httpx.Response(404, html="<h1>Not Found</h1>")).read("/x")
-    assert caught.value.code == http.HTML_404
+        mocked(response).read("/x")
+    assert caught.value.code == http.PAGE_404
 
 
 def test_a_lost_answer_to_a_write_is_unconfirmed() -> None:

@@ -18,7 +18,6 @@ from app.config import Settings
 from app.integrations import http
 from app.integrations.channels import ChangeSet, ChannelListing, ChannelReservation, ItemError
 from app.integrations.channels.stays_external_payloads import (
-    BLOCKS,
     Client,
     Contact,
     ExportRow,
@@ -30,7 +29,7 @@ from app.integrations.channels.stays_external_payloads import (
     read,
     row_hash,
 )
-from app.integrations.channels.stays_payloads import VENDOR, fault, text
+from app.integrations.channels.stays_payloads import BLOCKS, VENDOR, fault, text
 from app.integrations.errors import NotFound, Rejected, Unauthorized, Unreadable
 
 RESERVATIONS = "/booking/reservations"
@@ -218,6 +217,10 @@ class StaysExternalClient:
                 cache[wire.client] = read(Client, document).contact()
             except (NotFound, Unauthorized, Rejected):
                 cache[wire.client] = Contact()
+            except Unreadable as exc:
+                if exc.code != http.PAGE_404:
+                    raise
+                cache[wire.client] = Contact()
         return inline.over(cache[wire.client])
 
     def _detail(self, external_id: str) -> Item:
@@ -227,7 +230,7 @@ class StaysExternalClient:
         try:
             document = self._http.read(f"{RESERVATIONS}/{quote(external_id, safe='')}")
         except Unreadable as exc:
-            if exc.code != http.HTML_404:
+            if exc.code != http.PAGE_404:
                 raise
             self._page(LISTINGS, (), 0)
             raise NotFound(

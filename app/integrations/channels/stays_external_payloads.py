@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from app.integrations.channels import ChannelListing, ChannelReservation
 from app.integrations.channels import stays_payloads as values
-from app.integrations.channels.stays_payloads import VENDOR, fault
+from app.integrations.channels.stays_payloads import VENDOR, fault, kind_of
 from app.integrations.errors import Unreadable
 
 #: contracts/stays.md §4; an unknown type is not here and keeps the stored status
@@ -29,7 +29,6 @@ TYPES: dict[str, str] = {
     "canceled": "cancelled",
     "cancelled": "cancelled",
 }
-BLOCKS = ("blocked", "maintenance")
 #: listings that take no bookings; a hidden one still does
 CLOSED = ("inactive", "draft")
 
@@ -372,11 +371,6 @@ def check_order(check_in: date, check_out: date) -> None:
     """A stay ends after the day it begins."""
     if check_out <= check_in:
         raise values.out_of_order(check_in.isoformat(), check_out.isoformat())
-
-
-def kind_of(raw_type: str) -> str:
-    """Whether a type closes the calendar or sells a night (§4)."""
-    return "block" if raw_type.lower() in BLOCKS else "stay"
 
 
 def partner_name(name: str | None) -> str | None:

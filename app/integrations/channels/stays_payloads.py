@@ -38,6 +38,9 @@ SIMPLE_STATUSES: dict[str, str] = {
     "noshow": "confirmed",
 }
 
+#: words for a closed calendar, in either dialect (contracts/stays.md §4)
+BLOCKS = ("blocked", "maintenance", "block")
+
 ID = ("id", "reservation_id", "reservationId")
 PLACE = ("accommodation_id", "accommodationId")
 NAME = ("guest_name", "guestName")
@@ -56,6 +59,7 @@ MIDNIGHT = time(0)
 MAX_ID = 255
 MAX_AMOUNT = Decimal(10) ** 10
 CENT = Decimal("0.01")
+_NUMERIC = (str, int, float)
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,20})?")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(:[0-9]{2}(\.[0-9]+)?)?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -77,7 +81,7 @@ def parse_simple(item: Mapping[str, Any], *, channel: str = VENDOR) -> ChannelRe
     `check_in_on` of a stay given in instants is the day in the payload's own offset; the property's
     day follows from `check_in_at`.
     """
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict) and not isinstance(item, Mapping):
         raise fault("reservation", "an object")
     external_id = identifier(first(item, ID))
     if external_id is None:
@@ -104,6 +108,7 @@ def parse_simple(item: Mapping[str, Any], *, channel: str = VENDOR) -> ChannelRe
         raw_status=raw_status,
         check_in_on=in_on,
         check_out_on=out_on,
+        kind=kind_of(raw_status),
         check_in_time=_time_beside(item, "check_in_time", CHECK_IN_TIME, in_time, in_at),
         check_out_time=_time_beside(item, "check_out_time", CHECK_OUT_TIME, out_time, out_at),
         check_in_at=in_at,
@@ -186,13 +191,13 @@ def money(field: str, value: object) -> Decimal | None:
     560.1 and the 813.3799999999999 of somebody's floating sum is 813.38."""
     if value is None or value == "":
         return None
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
+    if isinstance(value, _NUMERIC) and value is not True and value is not False:
         written = str(value).strip() if not isinstance(value, int) or value < MAX_AMOUNT else ""
         if _DECIMAL.fullmatch(written):
             found = Decimal(written)
+            cents = len(written.partition(".")[2])
             if found < MAX_AMOUNT:
-                cents = written.partition(".")[2]
-                return found if len(cents) <= 2 else found.quantize(CENT, ROUND_HALF_UP)
+                return found if cents <= 2 else found.quantize(CENT, ROUND_HALF_UP)
     raise fault(field, "a decimal number, not negative")
 
 
@@ -222,6 +227,11 @@ def read_status(value: object, words: Mapping[str, str]) -> tuple[str | None, st
     if known is None:
         known = words.get(raw.lower().replace("_", "-").replace(" ", "-"))
     return known, raw[:64]
+
+
+def kind_of(word: str) -> str:
+    """Whether a status or type closes the calendar or sells a night."""
+    return "block" if word.lower() in BLOCKS else "stay"
 
 
 def out_of_order(check_in: str, check_out: str) -> Unreadable:

@@ -64,7 +64,7 @@ class StaysSimpleClient:
         try:
             document = self._http.read(f"{RESERVATIONS}/{quote(external_id, safe='')}")
         except Unreadable as exc:
-            if exc.code != http.HTML_404:
+            if exc.code != http.PAGE_404:
                 raise
             self._page(RESERVATIONS, _stamp(clock.utcnow()))  # raises if Stays itself is ill
             raise NotFound(
@@ -84,7 +84,7 @@ class StaysSimpleClient:
         try:
             document = self._http.read(ACCOMMODATIONS)
         except Unreadable as exc:
-            if exc.code != http.HTML_404:
+            if exc.code != http.PAGE_404:
                 raise
             raise NotFound(f"{VENDOR} lists no accommodations", vendor=VENDOR, code="404") from None
         return [_listing(item) for item in _items(document, ("data", "accommodations"))]

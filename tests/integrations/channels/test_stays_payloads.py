@@ -138,6 +138,12 @@ def test_a_status_is_known_or_left_open(word: Any, status: str | None) -> None:
     assert stay.raw_status == (word.strip() if isinstance(word, str) else "")
 
 
+@pytest.mark.parametrize("word", ["blocked", "Maintenance", "block"])
+def test_a_closed_calendar_is_no_stay(word: str) -> None:
+    stay = parse_simple({**PLAIN, "status": word})
+    assert (stay.kind, stay.status) == ("block", None)
+
+
 def test_statuses_are_those_a_channel_may_say() -> None:
     assert set(SIMPLE_STATUSES.values()) == {"confirmed", "pending", "cancelled"}
 

@@ -214,8 +214,9 @@ def test_another_object_is_not_the_reservation(document: Any) -> None:
         Stays(httpx.Response(200, json=document)).client.get(Booking.key)
 
 
-def test_a_page_for_a_404_counts_while_the_list_answers() -> None:
-    stays = Stays(HTML_404, [])
+@pytest.mark.parametrize("page", [HTML_404, httpx.Response(404, text="not found")])
+def test_a_page_for_a_404_counts_while_the_list_answers(page: httpx.Response) -> None:
+    stays = Stays(page, [])
     with pytest.raises(NotFound):
         stays.client.get("A")
     assert "updated_since=" in stays.asked[1]
