@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -12,11 +13,22 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from app.sandbox.context import Sandbox
 from app.sandbox.engine import Ticker
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 
 class _Handler(WSGIRequestHandler):
     """Keeps connections open as the real clouds do, and writes no access log."""
 
     protocol_version = "HTTP/1.1"
+
+    def make_environ(self) -> WSGIEnvironment:
+        environ = super().make_environ()
+        # The lock cloud's headers (client_id, access_token) have underscores, which werkzeug drops.
+        for name, value in self.headers.items():
+            if "_" in name:
+                environ[f"HTTP_{name.upper()}"] = value
+        return environ
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         return

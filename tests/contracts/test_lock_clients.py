@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from datetime import timedelta
 
 import pytest
 
@@ -19,118 +18,18 @@ from app.integrations.locks import (
     LockPinState,
     LockTarget,
 )
-from app.integrations.locks.fake import FakeLocks
-from app.integrations.locks.tuya import TuyaCloud, TuyaLocks
-from tests.integrations.locks.conftest import QUICK
+from tests.contracts.lock_benches import BENCHES, Bench
 from tests.integrations.locks.orders import make_order
-from tests.integrations.locks.tuya_standin import ACCESS_ID, ACCESS_SECRET, StandIn
 
 TARGET = LockTarget("lock1", "wifi")
 
 
-class Bench(Protocol):
-    """A vendor's client and the hands to move its locks."""
-
-    client: LockClient
-
-    def sync(self) -> None: ...
-    def keypad(self, digits: str, at: datetime) -> bool: ...
-    def lose_answer(self, call: str) -> None: ...
-    def refuse(self, call: str, word: str) -> None: ...
-    def fill(self, capacity: int) -> None: ...
-    def close(self) -> None: ...
-
-
-class FakeBench:
-    kinds: ClassVar[dict[str, type[errors.IntegrationError]]] = {
-        "offline": errors.LockOffline,
-        "busy": errors.LockBusy,
-        "quota": errors.QuotaExhausted,
-        "credentials": errors.Unauthorized,
-        "down": errors.Unreachable,
-    }
-
-    def __init__(self) -> None:
-        self.client = FakeLocks()
-        self.client.add_lock("lock1", battery=77)
-
-    def sync(self) -> None:
-        self.client.sync("lock1")
-
-    def keypad(self, digits: str, at: datetime) -> bool:
-        return self.client.keypad("lock1", digits, at)
-
-    def lose_answer(self, call: str) -> None:
-        self.client.fail_next(call, errors.Unconfirmed("lost"), after_execution=True)
-
-    def refuse(self, call: str, word: str) -> None:
-        self.client.fail_next(call, self.kinds[word]("refused", vendor="fake"))
-
-    def fill(self, capacity: int) -> None:
-        self.client.locks["lock1"].capacity = capacity
-
-    def close(self) -> None:
-        pass
-
-
-class TuyaBench:
-    paths: ClassVar[dict[str, str]] = {
-        "create_pin": "/temp-password",
-        "change_pin": "/modify-password",
-        "list_pins": "/temp-passwords",
-        "delete_pin": "/temp-passwords/{ref}",
-        "purge_record": "/record",
-        "devices": "/v1.3/iot-03/devices",
-    }
-    faults: ClassVar[dict[str, Any]] = {
-        "offline": 2312,
-        "busy": 2328,
-        "quota": 28841002,
-        "credentials": 1004,
-        "down": (503, b"<html>down</html>"),
-    }
-
-    def __init__(self) -> None:
-        self.cloud = StandIn()
-        self.cloud.add_door("lock1")
-        self.line = TuyaCloud(
-            region="eu",
-            access_id=ACCESS_ID,
-            access_secret=ACCESS_SECRET,
-            base_url=self.cloud.url,
-            limits=QUICK,
-        )
-        self.client = TuyaLocks(self.line)
-
-    def sync(self) -> None:
-        self.cloud.sync("lock1")
-
-    def keypad(self, digits: str, at: datetime) -> bool:
-        return self.cloud.keypad("lock1", digits, at.timestamp())
-
-    def _path(self, call: str) -> str:
-        return self.paths[call].format(ref=self.cloud.next_id)
-
-    def lose_answer(self, call: str) -> None:
-        self.cloud.fail(self._path(call), "lost")
-
-    def refuse(self, call: str, word: str) -> None:
-        self.cloud.fail(self._path(call), self.faults[word])
-
-    def fill(self, capacity: int) -> None:
-        self.cloud.doors["lock1"].capacity = capacity
-
-    def close(self) -> None:
-        self.line.close()
-        self.cloud.stop()
-
-
-BENCHES = {"fake": FakeBench, "tuya": TuyaBench}
-
-
-@pytest.fixture(params=sorted(LOCK_VENDORS))
+@pytest.fixture(
+    params=[b for vendor in sorted(LOCK_VENDORS) for b in BENCHES[vendor]],
+    ids=lambda b: b.__name__,
+)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    made = BENCHES[request.param]()
+    made: Bench = request.param()
     yield made
     made.close()
 
@@ -257,6 +156,7 @@ def test_name_and_digits_are_free_again_after_removal(bench: Bench, client: Lock
     bench.sync()
     client.delete_pin(TARGET, ref)
     bench.sync()
+    client.purge_record(TARGET, ref)
     assert client.create_pin(order) != ref
 
 
