@@ -135,6 +135,7 @@ def fill_environment() -> None:
         return
     for name, variable in environment.unset_servers().items():
         os.environ[variable] = attach(name, environment.var_directory()).url
+    environment.point_at_running_sandbox()
 
 
 @dataclass(frozen=True, slots=True)
