@@ -1,0 +1,40 @@
+"""Accommodations: list, read, create, and the overview of what has a lock."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from app.api import serializers
+from app.api.bodies import body
+from app.api.tokens import actor
+from app.services import accommodations
+from app.services.accommodations import NewAccommodation
+
+bp = Blueprint("accommodations", __name__, url_prefix="/accommodations")
+
+
+@bp.get("")
+def index() -> ResponseReturnValue:
+    return serializers.listing(
+        "accommodations", accommodations.search(request.args), serializers.accommodation
+    )
+
+
+@bp.get("/overview")
+def overview() -> ResponseReturnValue:
+    """Everything the mapping page needs; not paged."""
+    return jsonify(serializers.overview(accommodations.overview()))
+
+
+@bp.post("")
+def create() -> ResponseReturnValue:
+    row = accommodations.create(body(NewAccommodation), actor=actor())
+    return jsonify(serializers.accommodation(row)), 201
+
+
+@bp.get("/<uuid:accommodation_id>")
+def show(accommodation_id: UUID) -> ResponseReturnValue:
+    return jsonify(serializers.accommodation(accommodations.get(accommodation_id)))

@@ -1,0 +1,204 @@
+"""Rows to JSON: snake_case, times in UTC with Z, amounts as text, PINs masked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from flask import Response, jsonify
+
+from app.models import Accommodation, Lock, Property, RoomType
+from app.services.accommodations import Overview
+from app.services.mappings import MappingRow
+from app.services.paging import Page
+from app.services.pin_views import PinView
+from app.services.reservation_lists import ReservationRow
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+def instant(value: datetime | None) -> str | None:
+    """2026-03-10T12:00:00Z, with milliseconds only when there are any."""
+    if value is None:
+        return None
+    precision = "milliseconds" if value.microsecond >= 1000 else "seconds"
+    return value.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def day(value: date | None) -> str | None:
+    return value.isoformat() if value is not None else None
+
+
+def of_day(value: time) -> str:
+    return value.strftime("%H:%M")
+
+
+def money(value: Decimal | None) -> str | None:
+    return f"{value:.2f}" if value is not None else None
+
+
+def listing(noun: str, page: Page[T], item: Callable[[T], Json]) -> Response:
+    """A list's answer: the items under the path's noun, and where in the list we are."""
+    return jsonify(
+        {
+            noun: [item(each) for each in page.items],
+            "pagination": {
+                "page": page.page,
+                "limit": page.limit,
+                "total": page.total,
+                "totalPages": page.total_pages,
+            },
+        }
+    )
+
+
+def _stamps(row: Any) -> Json:
+    return {"created_at": instant(row.created_at), "updated_at": instant(row.updated_at)}
+
+
+def property_(row: Property) -> Json:
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "timezone": row.timezone,
+        "currency": row.currency,
+        "check_in_time": of_day(row.check_in_time),
+        "check_out_time": of_day(row.check_out_time),
+        "pin_lead_hours": row.pin_lead_hours,
+        "pin_grace_hours": row.pin_grace_hours,
+        "pin_preload_hours": row.pin_preload_hours,
+        "reserved_horizon_days": row.reserved_horizon_days,
+        "contingency": row.contingency,
+        **_stamps(row),
+    }
+
+
+def room_type(row: RoomType) -> Json:
+    return {
+        "id": str(row.id),
+        "property_id": str(row.property_id),
+        "name": row.name,
+        "total_units": row.total_units,
+        **_stamps(row),
+    }
+
+
+def accommodation(row: Accommodation) -> Json:
+    return {
+        "id": str(row.id),
+        "property_id": str(row.property_id),
+        "room_type_id": str(row.room_type_id) if row.room_type_id else None,
+        "name": row.name,
+        "number": row.number,
+        "description": row.description,
+        "stays_id": row.stays_id,
+        "beds24_room_id": row.beds24_room_id,
+        "beds24_unit_id": row.beds24_unit_id,
+        "is_active": row.is_active,
+        "status": row.status,
+        "housekeeping": row.housekeeping,
+        **_stamps(row),
+    }
+
+
+def lock(row: Lock) -> Json:
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "vendor": row.vendor,
+        "device_id": row.device_id,
+        "radio": row.radio,
+        "pin_length": row.pin_length,
+        "hex_case": row.hex_case,
+        "capacity": row.capacity,
+        "location": row.location,
+        "online": row.online,
+        "battery": row.battery,
+        "last_seen_at": instant(row.last_seen_at),
+        **_stamps(row),
+    }
+
+
+def mapping(row: MappingRow) -> Json:
+    return {
+        "id": str(row.mapping.id),
+        "accommodationId": str(row.mapping.accommodation_id),
+        "lockId": str(row.mapping.lock_id),
+        "accommodation": {"id": str(row.accommodation.id), "name": row.accommodation.name},
+        "lock": {"id": str(row.lock.id), "name": row.lock.name, "device_id": row.lock.device_id},
+        "createdBy": str(row.mapping.created_by) if row.mapping.created_by else None,
+        "createdAt": instant(row.mapping.created_at),
+        "updatedAt": instant(row.mapping.updated_at),
+    }
+
+
+def overview(found: Overview) -> Json:
+    units = {row.id: row for row in found.accommodations}
+    locks = {row.id: row for row in found.locks}
+    pairs = [
+        MappingRow(row, units[row.accommodation_id], locks[row.lock_id]) for row in found.mappings
+    ]
+    lock_of = {pair.accommodation.id: pair.lock for pair in pairs}
+
+    def unit(row: Accommodation) -> Json:
+        device = lock_of.get(row.id)
+        named = {"id": str(device.id), "name": device.name} if device else None
+        return {**accommodation(row), "lock": named}
+
+    return {
+        "accommodations": [unit(row) for row in found.accommodations],
+        "locks": [lock(row) for row in found.locks],
+        "mappings": [mapping(pair) for pair in pairs],
+        "unmappedLocks": [lock(row) for row in found.unmapped_locks],
+    }
+
+
+def pin(view: PinView) -> Json:
+    return {
+        "state": str(view.state),
+        "masked": view.masked,
+        "valid_from": instant(view.valid_from),
+        "expires_at": instant(view.expires_at),
+        "lock_id": str(view.lock_id) if view.lock_id else None,
+    }
+
+
+def reservation(row: ReservationRow) -> Json:
+    stay, unit = row.reservation, row.accommodation
+    return {
+        "id": str(stay.id),
+        "source": stay.source,
+        "external_id": stay.external_id,
+        "status": stay.status,
+        "property_id": str(stay.property_id),
+        "guest_name": stay.guest_name,
+        "guest_email": stay.guest_email,
+        "guest_phone": stay.guest_phone,
+        "accommodation": {"id": str(unit.id), "name": unit.name} if unit else None,
+        "room_type_id": str(stay.room_type_id) if stay.room_type_id else None,
+        "check_in": day(stay.check_in_on),
+        "check_out": day(stay.check_out_on),
+        "check_in_at": instant(stay.check_in_at),
+        "check_out_at": instant(stay.check_out_at),
+        "units": stay.units,
+        "amount": money(stay.amount),
+        "currency": stay.currency,
+        "version": stay.version,
+        "processed_at": instant(stay.processed_at),
+        "pin": pin(row.pin),
+        "jobs": [
+            {
+                "kind": str(job.kind),
+                "job_id": job.job_id,
+                "run_at": instant(job.run_at),
+                "status": str(job.status),
+                "attempts": job.attempts,
+                "last_error": job.last_error,
+            }
+            for job in row.pin.jobs
+        ],
+        **_stamps(stay),
+    }
