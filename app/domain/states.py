@@ -96,7 +96,7 @@ class RevokeReason(StrEnum):
     REPROCESSED = "reprocessed"
     MANUAL = "manual"
     VANISHED = "vanished"  # the reservation row is gone (DECISIONS 2)
-    CHECKED_OUT = "checked_out"
+    DOUBLE_BOOKED = "double_booked"  # an earlier booking has the room (DECISIONS 5)
 
 
 class RunStatus(StrEnum):

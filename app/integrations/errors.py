@@ -135,3 +135,9 @@ class NotSupported(Rejected):
     """This lock cannot do that operation at all."""
 
     kind = "not_supported"
+
+
+class NotConfigured(Unauthorized):
+    """No account of this vendor is set up here."""
+
+    kind = "not_configured"

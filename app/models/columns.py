@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, func, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ARRAY, CheckConstraint, ColumnElement, DateTime, any_, func, literal, text
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 #: database-generated key (OPS-19)
 Key = Annotated[UUID, mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))]
@@ -31,3 +32,8 @@ def one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstra
     """CHECK that `column` holds one of the words."""
     words = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+def among(column: InstrumentedAttribute[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """`column = ANY(array)`: one bound parameter however many values there are."""
+    return column == any_(literal(list(values), ARRAY(column.type)))

@@ -188,7 +188,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.CheckConstraint(
-            "revoke_reason IN ('window_over', 'cancelled', 'moved', 'unmapped', 'reprocessed', 'manual', 'vanished', 'checked_out')",
+            "revoke_reason IN ('window_over', 'cancelled', 'moved', 'unmapped', 'reprocessed', 'manual', 'vanished', 'double_booked')",
             name=op.f("ck_credentials_revoke_reason"),
         ),
         sa.CheckConstraint(
@@ -275,7 +275,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("kind IN ('generate', 'revoke')", name=op.f("ck_pin_jobs_kind")),
         sa.CheckConstraint(
-            "reason IN ('window_over', 'cancelled', 'moved', 'unmapped', 'reprocessed', 'manual', 'vanished', 'checked_out')",
+            "reason IN ('window_over', 'cancelled', 'moved', 'unmapped', 'reprocessed', 'manual', 'vanished', 'double_booked')",
             name=op.f("ck_pin_jobs_reason"),
         ),
         sa.CheckConstraint(

@@ -1,0 +1,144 @@
+"""The vendors' clients of this process, and what real traffic has taught us about each vendor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import cast
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import clock
+from app.errors import Unavailable
+from app.integrations.channels import ChannelClient, load_channel
+from app.integrations.errors import IntegrationError, QuotaExhausted
+from app.integrations.locks import LockClient, load_vendor
+from app.models import VendorState
+from app.runtime import settings
+from app.services import alerts
+from app.transaction import transaction
+
+#: a success is written down at most this often while nothing was wrong
+QUIET = timedelta(seconds=30)
+#: how long a spent quota pauses every order before one is tried again
+QUOTA_PAUSE = timedelta(minutes=15)
+#: a clock this far off is an alarm (contracts/tuya.md §10)
+SKEW_SECONDS = 60.0
+
+_clients: dict[tuple[str, int], object] = {}
+_guard = threading.Lock()
+
+
+def _client(name: str, make: Callable[[], object]) -> object:
+    key = (name, id(settings()))
+    with _guard:
+        if key not in _clients:
+            _clients[key] = make()
+        return _clients[key]
+
+
+def forget_clients() -> None:
+    """Build the clients anew on next use (after a fork, in tests)."""
+    with _guard:
+        _clients.clear()
+
+
+def lock_client(vendor: str) -> LockClient:
+    """The one client of a lock vendor in this process. Raises Unavailable when not configured."""
+    if vendor == "tuya" and not settings().tuya_configured:
+        raise Unavailable("no lock vendor is configured: set TUYA_ACCESS_ID and its companions")
+    return cast(LockClient, _client(f"lock:{vendor}", lambda: load_vendor(vendor)(settings())))
+
+
+def channel_client(channel: str = "stays") -> ChannelClient:
+    """The one client of a channel in this process. Raises Unavailable when not configured."""
+    if channel != "stays" or not settings().stays_configured:
+        raise Unavailable("Stays is not configured: set STAYS_API_URL and its companions")
+    dialect = f"stays_{settings().stays_dialect}"
+    made = _client(f"channel:{dialect}", lambda: load_channel(dialect)(settings()))
+    return cast(ChannelClient, made)
+
+
+def state(session: Session, vendor: str) -> VendorState | None:
+    """What is known about a vendor ("tuya", "stays"); None before any traffic."""
+    return session.get(VendorState, vendor)
+
+
+def paused_until(session: Session, vendor: str) -> datetime | None:
+    """Until when a spent quota pauses this vendor's orders; None when it does not."""
+    known = session.get(VendorState, vendor)
+    if known is None or known.paused_until is None or known.paused_until <= clock.utcnow():
+        return None
+    return known.paused_until
+
+
+def lift_pause(session: Session, vendor: str) -> None:
+    """Try again at once: a person asked for it."""
+    known = session.get(VendorState, vendor)
+    if known is not None:
+        known.paused_until = None
+
+
+def _upsert(session: Session, vendor: str) -> VendorState:
+    session.execute(insert(VendorState).values(vendor=vendor).on_conflict_do_nothing())
+    return session.get_one(VendorState, vendor, with_for_update=True, populate_existing=True)
+
+
+def note_ok(vendor: str, *, clock_offset: float | None = None) -> None:
+    """The vendor answered. `clock_offset` is how far its clock is ahead of ours, in seconds."""
+    now = clock.utcnow()
+    with transaction() as session:
+        known = session.get(VendorState, vendor)
+        recent = known is not None and known.last_ok_at and now - known.last_ok_at < QUIET
+        if recent and known is not None and known.failing_since is None:
+            return
+        known = _upsert(session, vendor)
+        known.last_ok_at = now
+        known.failing_since = None
+        known.paused_until = None
+        alerts.resolve(session, "vendor_quota", vendor)
+        if clock_offset is not None:
+            known.clock_offset_seconds = clock_offset
+            if abs(clock_offset) >= SKEW_SECONDS:
+                alerts.raise_alert(
+                    session,
+                    "clock_skew",
+                    vendor,
+                    "critical",
+                    f"This machine's clock is {abs(clock_offset):.0f} s off",
+                    "Set the clock by NTP: locks refuse orders from a machine with a wrong clock.",
+                )
+            else:
+                alerts.resolve(session, "clock_skew", vendor)
+
+
+def note_error(vendor: str, error: IntegrationError) -> None:
+    """The vendor failed. A spent quota pauses its orders and raises the alarm."""
+    now = clock.utcnow()
+    with transaction() as session:
+        known = _upsert(session, vendor)
+        known.failing_since = known.failing_since or now
+        known.last_error_at = now
+        known.last_error = str(error)[:500]
+        known.last_error_kind = error.kind
+        if isinstance(error, QuotaExhausted):
+            known.paused_until = now + QUOTA_PAUSE
+            alerts.raise_alert(
+                session,
+                "vendor_quota",
+                vendor,
+                "critical",
+                "The lock account's plan has expired or its quota is spent",
+                "Renew the plan in the vendor's console. No PIN reaches any lock until then.",
+            )
+        elif error.kind == "clock_skew":
+            alerts.raise_alert(
+                session,
+                "clock_skew",
+                vendor,
+                "critical",
+                "The lock vendor refuses this machine's clock",
+                "Set the clock by NTP: locks refuse orders from a machine with a wrong clock.",
+            )
