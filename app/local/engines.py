@@ -128,13 +128,16 @@ def fill_environment() -> None:
     """Read `.env` and point every unset server and vendor of this process at a local one.
 
     The engines are shared with whoever runs already; if we started them, they stop with us unless
-    somebody else has come to use them.
+    somebody else has come to use them. A machine that can have neither ends here, with one line.
     """
     environment.load_dotenv()
     if environment.is_production():
         return
-    for name, variable in environment.unset_servers().items():
-        os.environ[variable] = attach(name, environment.var_directory()).url
+    try:
+        for name, variable in environment.unset_servers().items():
+            os.environ[variable] = attach(name, environment.var_directory()).url
+    except LocalError as error:
+        raise SystemExit(f"Turnkey cannot start: {error}") from None
     environment.point_at_running_sandbox()
 
 

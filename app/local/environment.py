@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import dotenv
+
 from app.local.processes import is_locked
 from app.sandbox.credentials import credentials
 
@@ -25,10 +27,10 @@ def var_directory() -> Path:
 
 
 def load_dotenv() -> None:
-    """Add what `.env` says to the environment; what is set already wins."""
-    import dotenv
-
-    dotenv.load_dotenv(ROOT / ".env", override=False)
+    """Add what `.env` says to the environment; what is set already wins. Flask's own switch,
+    FLASK_SKIP_DOTENV, is heeded: tests must not meet the real vendors a developer works with."""
+    if not is_set("FLASK_SKIP_DOTENV"):
+        dotenv.load_dotenv(ROOT / ".env", override=False)
 
 
 def is_set(name: str) -> bool:

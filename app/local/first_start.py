@@ -1,4 +1,4 @@
-"""What a first start adds to an empty database: `python -m app.local.first_start`."""
+"""Brings the database up to date and an admin into it: `python -m app.local.first_start`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ def main() -> int:
     options = parser.parse_args()
     fill_environment()
 
+    from flask_migrate import upgrade
+
     from app.factory import create_app
 
     with create_app().app_context():
+        upgrade()
         welcome = make_admin()
     with os.fdopen(options.tell, "w", closefd=options.tell > 2) as stream:
         stream.write(welcome + "\n" if welcome else "")

@@ -30,6 +30,7 @@ class Runner:
 
     def __init__(self) -> None:
         os.umask(0o077)
+        environment.load_dotenv()
         self.var = environment.var_directory()
         self.stopping = False
         self.engines: list[Engine] = []
@@ -42,7 +43,6 @@ class Runner:
             signal.signal(number, self._told_to_stop)
         try:
             self._claim()
-            environment.load_dotenv()
             sandbox = self._choose_vendors()
             settings = _check_settings()
             _check_port("PORT", settings.port)
@@ -100,9 +100,6 @@ class Runner:
         python = sys.executable
         if sandbox:
             keep.add("sandbox", [python, "-m", "app.sandbox"])
-        migrate = [python, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
-        if not self._succeeds("migrate", migrate):
-            return 0 if self.stopping else 1
         welcome = self._first_start()
         if welcome is None:
             return 0 if self.stopping else 1
@@ -115,24 +112,24 @@ class Runner:
             keep.turn()
         return 0
 
-    def _succeeds(self, name: str, command: list[str], fd: int = -1) -> bool:
-        assert self.supervisor is not None
-        status = self.supervisor.run_once(name, command, lambda: self.stopping, fd)
-        if status:
-            say(f"{name} failed; nothing was started.")
-        return status == 0
-
     def _first_start(self) -> str | None:
-        """Make sure an admin exists; what to tell them once, or None when it failed."""
+        """Migrate and make sure an admin exists; what to tell them once, None when it failed."""
+        assert self.supervisor is not None
         # A pipe of its own: the password must not pass through anybody's log lines.
         reading, writing = os.pipe()
         command = [sys.executable, "-m", "app.local.first_start", "--tell", str(writing)]
         with os.fdopen(reading) as stream:
             try:
-                done = self._succeeds("setup", command, writing)
+                status = self.supervisor.run_once(
+                    "setup", command, lambda: self.stopping, fd=writing
+                )
             finally:
                 os.close(writing)
-            return stream.read().strip() if done else None
+            if status == 0:
+                return stream.read().strip()
+        if not self.stopping:
+            say("The database could not be prepared: see above.")
+        return None
 
     def _announce(self, url: str, port: int, welcome: str, *, sandbox: bool) -> None:
         """Print the URL when the page behind it can be opened."""
