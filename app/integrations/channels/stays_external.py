@@ -18,16 +18,18 @@ from app.config import Settings
 from app.integrations import http
 from app.integrations.channels import ChangeSet, ChannelListing, ChannelReservation, ItemError
 from app.integrations.channels.stays_external_payloads import (
-    Client,
-    Contact,
-    ExportRow,
-    Reservation,
     compose,
     parse_listing,
     parse_row,
     payload_id,
-    read,
     row_hash,
+)
+from app.integrations.channels.stays_external_wire import (
+    Client,
+    Contact,
+    ExportRow,
+    Reservation,
+    read,
 )
 from app.integrations.channels.stays_payloads import BLOCKS, VENDOR, fault, text
 from app.integrations.errors import NotFound, Rejected, Unauthorized, Unreadable

@@ -11,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.integrations.channels.stays_external_payloads import (
-    Client,
     parse_external,
     parse_listing,
     payload_id,
-    read,
     row_hash,
 )
+from app.integrations.channels.stays_external_wire import Client, read
 from app.integrations.errors import Unreadable
 from tests.integrations.channels.worlds import payload
 
@@ -39,6 +38,13 @@ def test_the_client_completes_names_and_addresses() -> None:
     contact = read(Client, payload("external_client")).contact()
     assert (contact.name, contact.email) == ("Marta Example", "marta@example.org")
     assert contact.phone == "+5500000000000"
+
+
+def test_a_phone_reads_the_same_from_export_and_client() -> None:
+    """Otherwise each webhook would change what each sweep had stored."""
+    (row,) = payload("external_export")
+    inline = read(Client, row["client"]).contact()
+    assert inline == read(Client, payload("external_client")).contact()
 
 
 def test_a_webhook_carries_a_hint_or_a_reservation() -> None:
