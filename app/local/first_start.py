@@ -21,6 +21,8 @@ def make_admin() -> str:
     password = users.ensure_first_admin(email, settings().admin_password)
     if password is None:
         return ""
+    if settings().admin_password is not None:  # it is theirs; nothing to tell
+        return f"Sign in as {email} with ADMIN_PASSWORD."
     return f"Sign in as {email} with the password {password} (shown only this once)."
 
 
