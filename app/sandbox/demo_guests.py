@@ -40,7 +40,5 @@ def make(key: str, number: int) -> Guest:
         long_id=digest.hexdigest()[:24],
         name=name,
         email=f"{local}@example.org" if seed[0] > 20 else None,
-        phone=f"{PREFIXES[seed[1] % len(PREFIXES)]}55501{seed[2] % 100:02d}"
-        if seed[3] > 40
-        else None,
+        phone=phone if seed[3] > 40 else None,
     )

@@ -83,7 +83,7 @@ def lock_view(world: World, lock: Lock, now: float) -> dict[str, Any]:
         "device_id": lock.device_id,
         "name": lock.name,
         "room": listing.name if listing else None,
-        "property": listing.property_name if listing else None,
+        "property": listing.property_name if listing else "",
         "category": lock.category,
         "radio": lock.radio,
         "power": lock.power,
