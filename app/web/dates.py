@@ -115,6 +115,20 @@ def duration(span: timedelta | int | float) -> str:
     return gettext("%(h)s h", h=hours)
 
 
+def coarse(span: timedelta) -> str:
+    """2 h 12 min: for the front desk, where seconds do not matter."""
+    minutes = max(1, int(span.total_seconds() // 60))
+    days, minutes = divmod(minutes, 24 * 60)
+    if days:
+        return str(flask_babel.ngettext("%(num)d day", "%(num)d days", days))
+    hours, minutes = divmod(minutes, 60)
+    if not hours:
+        return gettext("%(m)s min", m=minutes)
+    if not minutes:
+        return gettext("%(h)s h", h=hours)
+    return gettext("%(h)s h %(m)s min", h=hours, m=minutes)
+
+
 def nights(first: date, last: date) -> str:
     """3 nights"""
     return str(flask_babel.ngettext("%(num)d night", "%(num)d nights", (last - first).days))
@@ -163,6 +177,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "moment": moment,
     "ago": ago,
     "duration": duration,
+    "coarse": coarse,
     "nights": nights,
     "number": number,
     "money": money,

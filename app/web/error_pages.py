@@ -43,6 +43,9 @@ def problem(status: int, kind: str, **context: Any) -> Response:
     """A page for people; for htmx only the status, which `app.js` turns into a notice."""
     headers = {"X-Problem": kind}
     if is_htmx():
+        if status in (409, 422):  # the two that htmx swaps: say it above, and leave the page alone
+            headers |= {"HX-Retarget": "#notices", "HX-Reswap": "beforeend"}
+            return render("errors/notice.html", status, headers=headers, **context)
         return Response("", status, headers)
     return render("errors/page.html", status, headers=headers, kind=kind, **context)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, g, request
 from flask_babel import Babel
+from werkzeug.wrappers import Response as BaseResponse
 
 #: the word in `?lang=` and the cookie, and the locale it stands for
 LANGUAGES = {"en": "en", "pt": "pt_BR"}
@@ -36,7 +37,7 @@ def theme() -> str | None:
     return value if value in THEMES else None
 
 
-def remember(response: Response, name: str, value: str) -> None:
+def remember(response: BaseResponse, name: str, value: str) -> None:
     """A choice of this device that scripts may read and the server trusts only from a list."""
     secure = request.is_secure
     response.set_cookie(name, value, max_age=_YEAR, secure=secure, samesite="Lax", path="/")

@@ -71,6 +71,11 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
+def said(word: str, words: Mapping[str, str]) -> str:
+    """The word people read for one of ours."""
+    return str(words.get(word, word))
+
+
 def empty() -> Response:
     """The answer that closes a dialog; out-of-band pieces may be appended to it."""
     return make_response("", 200)
@@ -108,10 +113,12 @@ class Components:
 
 def init(app: Flask) -> None:
     """Filters and globals."""
+    # Flask escapes by the end of the name and does not know our macros' .jinja.
+    app.jinja_env.autoescape = True
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.globals.update(
         ui=Components(app), here=here, asset=asset, request_id=request_id, now=clock.utcnow
     )
-    app.jinja_env.filters.update(dates.FILTERS, initials=initials)
+    app.jinja_env.filters.update(dates.FILTERS, initials=initials, said=said)

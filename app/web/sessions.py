@@ -180,6 +180,7 @@ def init(app: Flask, *, pages: frozenset[str]) -> None:
     def identify() -> Response | None:
         if request.blueprint not in pages and request.endpoint is not None:
             return None
+        g.pop("properties", None)
         token = session.get("token")
         g.user = users.session_user(str(token)) if token else None
         view = current_app.view_functions.get(request.endpoint or "")

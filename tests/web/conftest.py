@@ -1,0 +1,78 @@
+"""A signed-in browser without a window, and what a page is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from app.extensions import db
+from app.models import User
+from app.services import users
+from werkzeug.test import TestResponse
+
+PASSWORD = "correct horse battery"
+TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+def token_in(page: TestResponse) -> str:
+    """The CSRF token of the first form on a page."""
+    found = TOKEN.search(page.text)
+    assert found, f"no form on this page: {page.status}"
+    return found[1]
+
+
+def sign_in(client: FlaskClient, email: str, **fields: str) -> TestResponse:
+    """Fill in the form and press the button."""
+    form = {"csrf_token": token_in(client.get("/login")), "email": email, "password": PASSWORD}
+    return client.post("/login", data=form | fields)
+
+
+@pytest.fixture
+def people(app: Flask) -> dict[str, User]:
+    """One person of each role."""
+    return {
+        "admin": users.create("davi@vila.example", PASSWORD, "admin", "Davi Lacerda"),
+        "staff": users.create("marta@vila.example", PASSWORD, "staff", "Marta Queiroz"),
+    }
+
+
+@pytest.fixture
+def admin(app: Flask, people: dict[str, User]) -> FlaskClient:
+    """A browser in which the administrator is signed in."""
+    client = app.test_client()
+    assert sign_in(client, people["admin"].email).status_code == 303
+    return client
+
+
+@pytest.fixture
+def staff(app: Flask, people: dict[str, User]) -> FlaskClient:
+    """A browser in which the front desk is signed in."""
+    client = app.test_client()
+    assert sign_in(client, people["staff"].email).status_code == 303
+    return client
+
+
+@pytest.fixture
+def statements(app: Flask) -> Callable[[], object]:
+    """`with statements() as seen:` collects the SQL that is sent meanwhile."""
+
+    @contextmanager
+    def collect() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(*args: object) -> None:
+            seen.append(str(args[2]))
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+
+    return collect
