@@ -10,7 +10,9 @@ from app.integrations.locks import LockTarget
 from app.integrations.locks.tuya import Limits, TuyaCloud, TuyaLocks
 from tests.integrations.locks.tuya_standin import ACCESS_ID, ACCESS_SECRET, StandIn
 
-QUICK = Limits(connect=1.0, read=0.5, token=0.8, wait=5.0, total=5.0, least=0.05)
+#: generous enough for a busy machine; a test that waits for an end of patience takes IMPATIENT
+QUICK = Limits(connect=3.0, read=4.0, token=5.0, wait=15.0, total=20.0, least=0.05)
+IMPATIENT = Limits(connect=0.3, read=0.4, token=0.4, wait=5.0, total=5.0, least=0.05)
 
 
 @pytest.fixture

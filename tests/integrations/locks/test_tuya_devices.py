@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from app.integrations import errors
-from app.integrations.locks.tuya import Limits, TuyaCloud, TuyaLocks
+from app.integrations.locks.tuya import TuyaLocks
+from app.integrations.locks.tuya import client as client_module
 from tests.integrations.locks.tuya_standin import StandIn
 
 MAIN = "/v1.3/iot-03/devices"
@@ -162,16 +165,17 @@ def test_a_battery_that_is_no_percentage(cloud: StandIn, locks: TuyaLocks, value
 
 
 def test_the_longest_unread_battery_is_read_first_when_time_is_short(
-    cloud: StandIn, line: TuyaCloud
+    cloud: StandIn, locks: TuyaLocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line.limits = Limits(connect=0.1, read=0.4, token=1, wait=1, total=0.62, least=0.01)
-    locks = TuyaLocks(line)
+    seconds = itertools.count(1000.0)
+    monkeypatch.setattr(client_module, "monotonic", lambda: next(seconds))
     locks._status_in_batches = False
     for n in range(2, 60):
         cloud.add_door(f"lock{n}")
     read: set[str] = set()
-    for _ in range(40):
+    sizes = []
+    while len(read) < 59 and len(sizes) < 30:
         read |= {d.device_id for d in locks.devices() if d.battery is not None}
-        if len(read) == 59:
-            break
-    assert len(read) == 59
+        sizes.append(len(read))
+    assert sizes[0] < 20
+    assert sizes[-1] == 59

@@ -185,6 +185,16 @@ def test_a_pin_that_is_not_there_is_deleted(
     locks.purge_record(target, "1001")
 
 
+def test_a_record_of_which_there_is_no_data_is_purged(
+    cloud: StandIn, locks: TuyaLocks, target: LockTarget
+) -> None:
+    cloud.fail("/record", 1000)
+    locks.purge_record(target, "1001")
+    cloud.fail("/record", 1106)
+    with pytest.raises(errors.Unauthorized):
+        locks.purge_record(target, "1001")
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [

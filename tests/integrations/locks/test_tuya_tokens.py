@@ -15,6 +15,7 @@ from app.integrations import errors
 from app.integrations.locks import LockTarget
 from app.integrations.locks.tuya import TuyaCloud, TuyaLocks
 from app.integrations.locks.tuya import cloud as cloud_module
+from tests.integrations.locks.conftest import IMPATIENT, QUICK
 from tests.integrations.locks.orders import make_order
 from tests.integrations.locks.tuya_standin import EXPIRED_WORDINGS, StandIn
 
@@ -107,8 +108,10 @@ def test_a_failed_renewal_is_not_the_end(
     locks.list_pins(target)
     cloud.expire_token()
     cloud.fail("/token", fault)
+    locks.cloud.limits = IMPATIENT if fault == "hang" else QUICK
     with pytest.raises(kind) as caught:
         locks.list_pins(target)
+    locks.cloud.limits = QUICK
     assert type(caught.value) is kind
     assert locks.list_pins(target) == []
 
@@ -226,10 +229,11 @@ def test_a_slow_call_does_not_hold_the_others_for_ever(
     cloud.fail("/temp-passwords", "hang")
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(locks.list_pins, target)
-        time.sleep(0.2)
+        while len(cloud.sent("/temp-passwords")) < 2:
+            time.sleep(0.01)
         began = time.monotonic()
         with pytest.raises(errors.Unreachable, match="taken"):
             locks.list_pins(target)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1.2
         with pytest.raises(errors.Unreachable):
             slow.result()

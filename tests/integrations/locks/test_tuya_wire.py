@@ -13,7 +13,7 @@ import tinytuya
 from app.integrations.errors import Unauthorized, Unreachable
 from app.integrations.locks import LockTarget
 from app.integrations.locks.tuya import TuyaCloud, TuyaLocks, transport
-from tests.integrations.locks.conftest import QUICK
+from tests.integrations.locks.conftest import IMPATIENT, QUICK
 from tests.integrations.locks.orders import VECTOR_MOMENT, make_order
 from tests.integrations.locks.tuya_standin import ACCESS_ID, ACCESS_SECRET, StandIn, expected_sign
 
@@ -156,6 +156,7 @@ def test_localhost_works_although_it_has_no_dot(cloud: StandIn) -> None:
         base_url=cloud.url.replace("127.0.0.1", "localhost"),
         limits=QUICK,
     )
+    assert line._api.urlhost == cloud.url.removeprefix("http://")
     assert [d.device_id for d in TuyaLocks(line).devices()] == ["lock1"]
     line.close()
 
@@ -276,6 +277,8 @@ def test_debug_is_refused() -> None:
 
 
 def test_errors_hold_no_secret(cloud: StandIn, locks: TuyaLocks, target: LockTarget) -> None:
+    locks.list_pins(target)
+    locks.cloud.limits = IMPATIENT
     cloud.fail("/temp-password", "hang")
     with pytest.raises(Exception, match="no answer") as caught:
         locks.create_pin(make_order(target, digits="4821736"))

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -87,7 +88,7 @@ class Door:
 class StandIn:
     """The cloud. `fail(match, fault)` spoils the next request whose "METHOD path" ends so."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.lock = threading.RLock()
         self.released = threading.Event()
         self.seen: list[Seen] = []
@@ -110,12 +111,15 @@ class StandIn:
         self.t_offset_ms = 0
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.cloud = self
+        self._scheme = "https" if tls else "http"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def stop(self) -> None:
         self.released.set()

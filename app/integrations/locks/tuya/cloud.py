@@ -13,15 +13,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-
-import tinytuya
 
 from app.clock import utcnow
-from app.config import TUYA_REGIONS
-from app.integrations.errors import IntegrationError, Unauthorized, Unconfirmed, Unreachable
-from app.integrations.errors import Unreadable as UnreadableAnswer
+from app.integrations.errors import IntegrationError, Unconfirmed, Unreachable, Unreadable
 from app.integrations.locks.tuya import transport
+from app.integrations.locks.tuya.api import Api, check
 from app.integrations.locks.tuya.codes import VENDOR, TokenRefused, interpret
 
 T = TypeVar("T")
@@ -46,31 +42,6 @@ class Limits:
     least: float = 1.0  # with less left, another call is not begun
 
 
-class _Api(tinytuya.Cloud):  # type: ignore[misc]
-    """tinytuya's client on our host, built without touching the network."""
-
-    def __init__(
-        self, region: str, access_id: str, access_secret: str, base_url: str | None
-    ) -> None:
-        self._base_url = base_url
-        self.token_reply: Any = None
-        # Any token keeps the constructor off the network (§8.1); ours is fetched on first use.
-        super().__init__(region, access_id, access_secret, initial_token="-")  # noqa: S106
-        self.token: str | None = None
-
-    def setregion(self, apiRegion: str | None = None) -> None:  # noqa: N803 - tinytuya's name
-        super().setregion(apiRegion)
-        if self._base_url is not None:
-            # tinytuya takes a host without a dot apart wrongly (§8.5)
-            self.urlhost = urlsplit(self._base_url).netloc.replace("localhost", "127.0.0.1")
-
-    def _tuyaplatform(self, uri: str, *args: Any, **kwargs: Any) -> Any:
-        reply = super()._tuyaplatform(uri, *args, **kwargs)
-        if uri.startswith("token"):
-            self.token_reply = reply  # `_gettoken` keeps neither the code nor the lifetime
-        return reply
-
-
 class TuyaCloud:
     """Calls to one project, one at a time (§8.4); nothing is sent before the first one.
 
@@ -90,9 +61,9 @@ class TuyaCloud:
         self.limits = limits or Limits()
         self.calls: Counter[date] = Counter()
         self.clock_offset: float | None = None
-        _check(region, access_id, access_secret, base_url)
+        check(region, access_id, access_secret, base_url)
         self._base_url = base_url
-        self._api = _Api(region or "eu", access_id, access_secret, base_url)
+        self._api = Api(region or "eu", access_id, access_secret, base_url)
         self._session = transport.open_session(base_url)
         self._lock = threading.Lock()
         self._deadline = 0.0
@@ -255,7 +226,7 @@ class TuyaCloud:
             and isinstance(result.get("access_token"), str)
             and result["access_token"]
         ):
-            error = UnreadableAnswer("the token answer has no token", vendor=VENDOR)
+            error = Unreadable("the token answer has no token", vendor=VENDOR)
         if error is not None:
             self._api.token = None
             raise error
@@ -298,22 +269,3 @@ def _again(error: IntegrationError) -> IntegrationError:
         trace_id=error.trace_id,
         retry_after=error.retry_after,
     )
-
-
-def _check(region: str | None, access_id: str, access_secret: str, base_url: str | None) -> None:
-    """Refuse what would send the credentials astray: tinytuya reads a file when they are missing
-    and takes any unknown region for China (§1.1, §8.1)."""
-    fault = None
-    parts = urlsplit(base_url or "https://")
-    if not access_id or len(access_secret.encode()) != 32:
-        fault = "the Tuya access id or its 32-character secret is missing"
-    elif base_url is None and region not in TUYA_REGIONS:
-        fault = f"the Tuya region must be one of {', '.join(TUYA_REGIONS)}"
-    elif base_url is not None and not parts.hostname:
-        fault = "the Tuya address has no host"
-    elif (
-        parts.scheme == "http" and parts.hostname not in transport.LOOPBACK
-    ) or parts.scheme not in ("http", "https"):
-        fault = "the Tuya address must start with https://"
-    if fault is not None:
-        raise Unauthorized(fault, vendor=VENDOR)

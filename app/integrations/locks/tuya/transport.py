@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import sys
 import threading
@@ -153,9 +154,12 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 def open_session(base_url: str | None = None) -> requests.Session:
-    """One kept connection; environment proxies are ignored for this machine."""
+    """One kept connection; the environment's proxies, not its CA, are ignored for this machine."""
     session = requests.Session()
-    session.trust_env = (urlsplit(base_url).hostname if base_url else None) not in LOOPBACK
+    if base_url is not None and urlsplit(base_url).hostname in LOOPBACK:
+        session.trust_env = False
+        bundles = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+        session.verify = next(filter(None, bundles), True)
     session.auth = lambda request: request  # otherwise requests looks for a ~/.netrc
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(pool_connections=1, pool_maxsize=1, max_retries=0)
