@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -100,6 +100,23 @@ def cancel(*job_ids: str) -> None:
         after_commit(lambda: _take_back(job_ids))
 
 
+def place(alarms: Sequence[Alarm]) -> None:
+    """Write orders to Redis here and now; raises RedisError."""
+    client = redis()
+    script = client.register_script(scripts.PLACE)
+    now = clock.utcnow()
+    for start in range(0, len(alarms), BATCH):
+        with client.pipeline(transaction=False) as pipe:
+            for alarm in alarms[start : start + BATCH]:
+                job, score = _job(alarm, now, client)
+                script(
+                    keys=_keys(job.id, job.origin),
+                    args=[job.id, score, "", *_fields(job)],
+                    client=pipe,
+                )
+            pipe.execute()
+
+
 @contextmanager
 def running(job_id: str) -> Iterator[None]:
     """Around a job as it runs: what it orders under its own id waits until it has ended, because
@@ -116,11 +133,13 @@ def running(job_id: str) -> Iterator[None]:
 
 def give_back(job: Job) -> None:
     """Put an unfinished job at the front of its line, for the next worker."""
-    with _tolerant("give_back", 1):
-        client = redis()
-        client.register_script(scripts.PLACE)(
+
+    def put_back() -> None:
+        redis().register_script(scripts.PLACE)(
             keys=_keys(job.id, job.origin), args=[job.id, "", "front", *_fields(job)]
         )
+
+    _attempt("give_back", 1, put_back)
 
 
 def _check(alarm: Alarm) -> None:
@@ -140,33 +159,22 @@ def _send(alarms: list[Alarm]) -> None:
             if alarm.id == current.job_id:
                 current.deferred = alarm
         alarms = [alarm for alarm in alarms if alarm.id != current.job_id]
-    if not alarms:
-        return
-    with _tolerant("enqueue", len(alarms)):
-        client = redis()
-        place = client.register_script(scripts.PLACE)
-        now = clock.utcnow()
-        for start in range(0, len(alarms), BATCH):
-            with client.pipeline(transaction=False) as pipe:
-                for alarm in alarms[start : start + BATCH]:
-                    job, score = _job(alarm, now, client)
-                    place(
-                        keys=_keys(job.id, job.origin),
-                        args=[job.id, score, "", *_fields(job)],
-                        client=pipe,
-                    )
-                pipe.execute()
+    if alarms:
+        _attempt("enqueue", len(alarms), lambda: place(alarms))
 
 
 def _take_back(job_ids: Sequence[str]) -> None:
     current = _running.get()
     if current is not None and current.job_id in job_ids:
         current.deferred = None
-    with _tolerant("cancel", len(job_ids)):
-        take_back = redis().register_script(scripts.CANCEL)
+
+    def take_back() -> None:
+        script = redis().register_script(scripts.CANCEL)
         for start in range(0, len(job_ids), BATCH):
             ids = list(job_ids[start : start + BATCH])
-            take_back(keys=[scripts.job_key(job_id) for job_id in ids], args=ids)
+            script(keys=[scripts.job_key(job_id) for job_id in ids], args=ids)
+
+    _attempt("cancel", len(job_ids), take_back)
 
 
 def _job(alarm: Alarm, now: datetime, client: Redis) -> tuple[Job, int | str]:
@@ -204,15 +212,14 @@ def _keys(job_id: str, queue: str) -> list[str]:
     ]
 
 
-@contextmanager
-def _tolerant(action: str, count: int) -> Iterator[None]:
+def _attempt(action: str, count: int, work: Callable[[], None]) -> None:
     """Redis trouble costs a log line and, at most, the time until the next sweep."""
     global _silent_until
     if time.monotonic() < _silent_until:
         log.warning("queue_unreachable", action=action, jobs=count, error="skipped")
         return
     try:
-        yield
+        work()
     except RedisError as error:
         if isinstance(error, RedisTimeout):
             _silent_until = time.monotonic() + SILENCE_SECONDS

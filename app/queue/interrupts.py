@@ -63,9 +63,11 @@ class Interrupts:
             time.sleep(min(left, _SLICE_SECONDS))
 
     def _arm(self, seconds: float) -> None:
-        if self.stopping:
-            seconds = min(seconds, self._stop_by - time.monotonic())
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), REPEAT_SECONDS)
+        if self.stopping:  # looked at last: the signal may come at any line
+            left = max(self._stop_by - time.monotonic(), 0.001)
+            if left < seconds:
+                signal.setitimer(signal.ITIMER_REAL, left, REPEAT_SECONDS)
 
     def _stop(self, number: int, frame: object) -> None:
         if self.stopping:

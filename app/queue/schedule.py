@@ -19,7 +19,7 @@ from rq_scheduler import Scheduler
 
 from app import clock
 from app.queue import scripts
-from app.queue.client import Alarm, enqueue_many
+from app.queue.client import Alarm, place
 from app.queue.connection import redis
 from app.queue.registry import JOBS, JobSpec
 
@@ -85,23 +85,26 @@ class Timetable(Scheduler):  # type: ignore[misc]
                 changed.append(f"{spec.name}: was {state}")
         for job_id in self._strangers(moments):
             with self.connection.pipeline() as pipe:
-                pipe.zrem(self.scheduled_jobs_key, job_id)
-                pipe.delete(scripts.job_key(job_id))
+                pipe.zrem(self.scheduled_jobs_key, _raw(job_id))
+                pipe.delete(_raw(scripts.job_key(job_id)))
                 pipe.execute()
-            changed.append(f"{job_id}: removed")
+            changed.append(f"{_raw(job_id)!r}: removed")
         return changed
 
     def fire(self) -> list[str]:
         """Order every job whose moment has come, once however late we are; their names."""
         now = clock.utcnow()
-        due = []
+        fired = []
         for spec in SCHEDULED:
             score = self.connection.zscore(self.scheduled_jobs_key, entry_id(spec))
-            if score is not None and float(score) <= now.timestamp():
-                self._move(spec, next_run(spec, now))
-                due.append(spec)
-        enqueue_many([Alarm(spec.name) for spec in due])
-        return [spec.name for spec in due]
+            if score is None or score > now.timestamp():
+                continue
+            # Ordered first: if Redis goes away in between, the slot is fired again, not lost.
+            place([Alarm(spec.name)])
+            following = next_run(spec, datetime.fromtimestamp(score, UTC))
+            self._move(spec, following if following > now else next_run(spec, now))
+            fired.append(spec.name)
+        return fired
 
     def _read(self) -> tuple[dict[str, float], dict[str, dict[bytes, bytes]]]:
         with self.connection.pipeline(transaction=False) as pipe:
@@ -113,7 +116,7 @@ class Timetable(Scheduler):  # type: ignore[misc]
         if isinstance(moments, RedisError):
             raise moments
         return (
-            {job_id.decode(errors="replace"): float(score) for job_id, score in moments},
+            {job_id.decode(errors="surrogateescape"): float(score) for job_id, score in moments},
             {
                 spec.name: {} if isinstance(entry, RedisError) else entry
                 for spec, entry in zip(SCHEDULED, answers[1:], strict=True)
@@ -184,6 +187,11 @@ def _meta(spec: JobSpec) -> dict[str, Any]:
     if spec.every is not None:
         return {"interval": int(spec.every.total_seconds())}
     return {"cron_string": spec.cron, "use_local_timezone": False}
+
+
+def _raw(key: str) -> bytes:
+    """A key as it stands in Redis, where it need not be text."""
+    return key.encode(errors="surrogateescape")
 
 
 def _plan(meta: dict[str, Any]) -> tuple[Any, Any]:

@@ -83,6 +83,8 @@ class JobWorker(SimpleWorker):
                 log.info("redis_back", role=self.role)
             if job is not None:
                 self._do(job)
+            elif self.get_state() == WorkerStatus.BUSY:
+                self._note_state(WorkerStatus.IDLE, None)
         self._leave()
 
     def _check_in(self) -> None:
@@ -137,7 +139,6 @@ class JobWorker(SimpleWorker):
             except Interrupted:  # it came as the job was ending
                 outcome = "interrupted"
             log.info("job_ended", outcome=outcome, ms=round((time.monotonic() - started) * 1000))
-            self._note_state(WorkerStatus.IDLE, None)
 
     def _outcome(self, job: Job) -> str:
         timeout = job.timeout or DEFAULT_TIMEOUT
