@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, TypeVar
+from uuid import UUID
 
 from flask import Response, jsonify
 
-from app.models import Accommodation, Lock, Property, RoomType
+from app.models import Accommodation, Lock, Property, ReconciliationLog, RoomType
 from app.services.accommodations import Overview
 from app.services.mappings import MappingRow
 from app.services.paging import Page
@@ -90,7 +91,7 @@ def accommodation(row: Accommodation) -> Json:
     return {
         "id": str(row.id),
         "property_id": str(row.property_id),
-        "room_type_id": str(row.room_type_id) if row.room_type_id else None,
+        "room_type_id": _text(row.room_type_id),
         "name": row.name,
         "number": row.number,
         "description": row.description,
@@ -129,7 +130,7 @@ def mapping(row: MappingRow) -> Json:
         "lockId": str(row.mapping.lock_id),
         "accommodation": {"id": str(row.accommodation.id), "name": row.accommodation.name},
         "lock": {"id": str(row.lock.id), "name": row.lock.name, "device_id": row.lock.device_id},
-        "createdBy": str(row.mapping.created_by) if row.mapping.created_by else None,
+        "createdBy": _text(row.mapping.created_by),
         "createdAt": instant(row.mapping.created_at),
         "updatedAt": instant(row.mapping.updated_at),
     }
@@ -162,7 +163,7 @@ def pin(view: PinView) -> Json:
         "masked": view.masked,
         "valid_from": instant(view.valid_from),
         "expires_at": instant(view.expires_at),
-        "lock_id": str(view.lock_id) if view.lock_id else None,
+        "lock_id": _text(view.lock_id),
     }
 
 
@@ -178,7 +179,7 @@ def reservation(row: ReservationRow) -> Json:
         "guest_email": stay.guest_email,
         "guest_phone": stay.guest_phone,
         "accommodation": {"id": str(unit.id), "name": unit.name} if unit else None,
-        "room_type_id": str(stay.room_type_id) if stay.room_type_id else None,
+        "room_type_id": _text(stay.room_type_id),
         "check_in": day(stay.check_in_on),
         "check_out": day(stay.check_out_on),
         "check_in_at": instant(stay.check_in_at),
@@ -202,3 +203,37 @@ def reservation(row: ReservationRow) -> Json:
         ],
         **_stamps(stay),
     }
+
+
+def run(row: ReconciliationLog) -> Json:
+    return {
+        "id": str(row.id),
+        "kind": row.kind,
+        "property_id": _text(row.property_id),
+        "status": row.status,
+        "started_at": instant(row.started_at),
+        "completed_at": instant(row.completed_at),
+        "duration": row.duration,
+        "message": row.message,
+        "error_kind": row.error_kind,
+        "stats": {
+            "fetched": row.fetched,
+            "created": row.created,
+            "updated": row.updated,
+            "orphaned": row.orphaned,
+            "deleted": row.deleted,
+            "errors": row.errors,
+        },
+        "trigger": row.trigger,
+        "last_run_at": instant(row.last_run_at),
+        "since": instant(row.since),
+        "attempt": row.attempt,
+        "retry_of": _text(row.retry_of),
+        "next_attempt_at": instant(row.next_attempt_at),
+        "dry_run": row.dry_run,
+        "plan_hash": row.plan_hash,
+    }
+
+
+def _text(key: UUID | None) -> str | None:
+    return str(key) if key is not None else None
