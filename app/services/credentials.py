@@ -223,6 +223,7 @@ def queue_due(now: datetime) -> int:
             .where(
                 PinJob.next_attempt_at.is_not(None),
                 PinJob.next_attempt_at <= now + AHEAD,
+                PinJob.reservation_id.is_not(None) | PinJob.credential_id.is_not(None),
                 pin_claims.free(now),
             )
             .order_by(PinJob.next_attempt_at)

@@ -45,7 +45,8 @@ _MOVING = (CredentialState.ACCEPTED, CredentialState.PENDING, CredentialState.RE
 def watch(session: Session, lock: Lock, now: datetime) -> None:
     """Something on this lock begins to move: read it soon, then with growing patience."""
     lock.reads = 0
-    _next(lock, next_read(0, now, None))
+    soon = next_read(0, now, None)
+    _next(lock, min(soon, lock.next_read_at or soon))
 
 
 def _next(lock: Lock, at: datetime | None) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.domain.states import CredentialState, PinJobKind, PinJobStatus, RevokeReason
 from app.domain.stay_windows import Window
 from app.models import Credential, PinJob
@@ -16,12 +17,13 @@ from app.services.pin_alarms import Alarms
 _INSERT = text(
     """
     INSERT INTO pin_jobs (reservation_id, credential_id, kind, job_id, run_at, next_attempt_at,
-                          valid_from, expires_at, status, reason, last_error, last_error_kind)
-    SELECT * FROM unnest(
+                          valid_from, expires_at, status, reason, last_error, last_error_kind,
+                          created_at)
+    SELECT due.*, CAST(:now AS timestamptz) FROM unnest(
         CAST(:reservations AS uuid[]), CAST(:credentials AS uuid[]), CAST(:kinds AS text[]),
         CAST(:job_ids AS text[]), CAST(:runs AS timestamptz[]), CAST(:nexts AS timestamptz[]),
         CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]), CAST(:statuses AS text[]),
-        CAST(:reasons AS text[]), CAST(:errors AS text[]), CAST(:error_kinds AS text[]))
+        CAST(:reasons AS text[]), CAST(:errors AS text[]), CAST(:error_kinds AS text[])) AS due
     """
 )
 _COLUMNS = (
@@ -111,7 +113,7 @@ class NewJobs:
             return
         session.flush()
         columns = dict(zip(_COLUMNS, (list(c) for c in zip(*self._rows, strict=True)), strict=True))
-        session.execute(_INSERT, columns)
+        session.execute(_INSERT, columns | {"now": clock.utcnow()})
         for row in self._rows:
             if row[5] is not None:
                 alarms.at(row[2], row[0], row[3], row[5])  # type: ignore[arg-type]
@@ -153,6 +155,8 @@ def order_revoke(
             status=PinJobStatus.SCHEDULED,
         )
         session.add(job)
+    elif owner is None:
+        job.job_id = f"revc-{credential.id}"
     job.reason = reason
     job.attempts = 0
     job.run_at = job.next_attempt_at = now

@@ -105,8 +105,22 @@ def revoke_vanished(session: Session) -> int:
         .order_by(Credential.id)
         .with_for_update(skip_locked=True)
     ).all()
+    standing = {
+        job.credential_id: job
+        for job in session.scalars(
+            select(PinJob)
+            .where(
+                among(PinJob.credential_id, [credential.id for credential in lost]),
+                PinJob.kind == PinJobKind.REVOKE,
+                PinJob.status.in_(OPEN_JOBS),
+            )
+            .order_by(PinJob.id)
+            .with_for_update()
+        )
+    }
     for credential in lost:
-        order_revoke(session, credential, None, RevokeReason.VANISHED, now)
+        job = standing.get(credential.id)
+        order_revoke(session, credential, job, RevokeReason.VANISHED, now)
     return len(lost)
 
 

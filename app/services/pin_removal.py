@@ -23,8 +23,11 @@ from app.transaction import in_transaction, transaction
 
 log = structlog.get_logger(__name__)
 
-#: a removal whose delete was accepted is sent again after this long without proof
-AGAIN = timedelta(minutes=10)
+#: a removal whose delete was accepted is sent again after this long without proof; the reading
+#: of the lock has it sent sooner when the delete did not arrive
+AGAIN = timedelta(hours=1)
+#: how long a removal may fail before it stands among the failures, whatever the number of tries
+PATIENCE = timedelta(minutes=75)
 #: an order to create may still be on its way to the vendor
 IN_FLIGHT = timedelta(seconds=5)
 
@@ -149,8 +152,10 @@ def _record_accepted(task: _Task, ref: str | None) -> None:
         if credential.vendor_ref is None:
             credential.vendor_ref = ref
         if credential.state != CredentialState.REVOKED:
+            lock = session.get_one(Lock, task.lock_id, with_for_update=True)
+            if credential.revoke_sent_at is None or lock.next_read_at is None:
+                lock_readings.watch(session, lock, now)
             credential.revoke_sent_at = now
-            lock_readings.watch(session, session.get_one(Lock, task.lock_id), now)
         if job is None or job.lease_token != task.token:
             return
         job.lease_until = job.lease_token = None
@@ -168,7 +173,7 @@ def _record_failure(task: _Task, error: IntegrationError) -> None:
         job = pin_claims.held(session, task.job_id, task.token)
         if job is None:
             return
-        pin_claims.record_failure(job, error, now, None if job.attempts > 1 else now + 2 * AGAIN)
+        pin_claims.record_failure(job, error, now, now + PATIENCE)
         if error.kind == "quota":
             job.next_attempt_at = vendors.paused_until(session, task.vendor) or job.next_attempt_at
         credential = session.get_one(Credential, task.credential_id, with_for_update=True)
