@@ -46,8 +46,8 @@ def main() -> int:
             sys.stdout.write(f"Vendor sandbox on {base}\n")
             sys.stdout.flush()
             stop.wait()
-    except (OSError, SystemExit) as exc:
-        sys.stderr.write(f"The sandbox cannot listen on port {port}: {exc}\n")
+    except (OSError, SystemExit):  # werkzeug has said why; it exits on a taken port
+        sys.stderr.write(f"The sandbox cannot listen on port {port}. Set SANDBOX_PORT.\n")
         return 1
     return 0
 

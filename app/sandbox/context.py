@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from app.sandbox.credentials import Keys
 from app.sandbox.store import Store
@@ -22,6 +22,3 @@ class Sandbox:
 
     def now(self) -> float:
         return self.clock().timestamp()
-
-    def today(self) -> datetime:
-        return datetime.fromtimestamp(self.now(), UTC)

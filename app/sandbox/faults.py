@@ -173,7 +173,8 @@ def spoil_answers(
                 return error(500, "internal error")
             case "html":
                 page = "<!doctype html><title>Bad gateway</title><h1>502 Bad gateway</h1>"
-                return Response(page, status=200, mimetype="text/html")
+                status = fault.code or (500 if scope == "tuya" else 200)
+                return Response(page, status=status, mimetype="text/html")
             case "empty":
                 return Response(b"", mimetype="application/json")
             case "null":

@@ -136,7 +136,10 @@ def _lock_pages(bp: Blueprint, sandbox: Sandbox) -> None:
         now = sandbox.now()
         with store.open() as world:
             rows = [views.lock_view(world, lock, now) for lock in world.locks.values()]
-        return render_template("locks.html", rows=rows)
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for row in sorted(rows, key=lambda row: not row["property"]):
+            groups.setdefault(row["property"], []).append(row)
+        return render_template("locks.html", groups=groups)
 
     def keypad_page(device_id: str, typed: str = "", opened: bool | None = None) -> str:
         with store.open() as world:

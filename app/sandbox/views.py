@@ -38,9 +38,9 @@ def booking_view(world: World, booking: Booking) -> dict[str, Any]:
     }
 
 
-def local(moment: float, time_zone: str) -> str:
+def local(moment: float, time_zone: str, form: str = "%d %b %Y %H:%M") -> str:
     """A moment as the people at the lock read it."""
-    return datetime.fromtimestamp(moment, ZoneInfo(time_zone)).strftime("%d %b %H:%M:%S")
+    return datetime.fromtimestamp(moment, ZoneInfo(time_zone)).strftime(form)
 
 
 def code_view(lock: Lock, code: Code, now: float) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def lock_view(world: World, lock: Lock, now: float) -> dict[str, Any]:
         "faults": [f.kind for f in world.faults if f.scope == lock.device_id],
         "codes": [code_view(lock, code, now) for code in lock.codes.values()],
         "attempts": [
-            {"at": local(a.at, lock.time_zone), "opened": a.opened, "reason": a.reason}
+            {"at": local(a.at, lock.time_zone, "%H:%M:%S"), "opened": a.opened, "reason": a.reason}
             for a in lock.attempts
         ],
     }

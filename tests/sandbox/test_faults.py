@@ -90,6 +90,13 @@ def test_spoiled_answers(
     assert cloud.client.get(RESERVATIONS, headers=BEARER).get_json()["reservations"]
 
 
+def test_a_web_page_from_the_lock_cloud(cloud: Cloud) -> None:
+    """contracts/tuya.md §9: HTML 500"""
+    cloud.fault("tuya", "html", operation="token", count=1)
+    answer = cloud.client.get("/tuya/v1.0/token?grant_type=1")
+    assert (answer.status_code, answer.mimetype) == (500, "text/html")
+
+
 def test_half_an_answer_is_no_json(cloud: Cloud) -> None:
     whole = cloud.client.get(RESERVATIONS, headers=BEARER).data
     cloud.fault("stays", "half", count=1)
