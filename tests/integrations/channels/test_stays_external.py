@@ -188,6 +188,15 @@ def test_a_guest_is_read_once_per_run_and_only_when_needed(world: ExternalWorld)
     assert world.paths(CLIENTS) == []
 
 
+def test_a_guest_of_two_stays_is_read_once(world: ExternalWorld) -> None:
+    world.contact_inline = False
+    world.put(Booking())
+    world.put(Booking(key=key(2), client=KEY))
+    answer = run(world)
+    assert [stay.guest_email for stay in answer.reservations] == ["marta@example.org"] * 2
+    assert world.paths(CLIENTS) == [CLIENTS + "client-" + KEY]
+
+
 def test_an_account_without_client_rights_still_gets_its_stays(world: ExternalWorld) -> None:
     world.contact_inline = False
     world.put(Booking())

@@ -46,6 +46,7 @@ class Booking:
     email: str = "marta@example.org"
     phone: str = "+5500000000000"
     total: float = 560.1
+    client: str = ""
 
 
 class World(Protocol):
@@ -235,7 +236,7 @@ class ExternalWorld(HttpWorld):
             "checkOutDate": booking.departure,
             "checkOutTime": "11:00",
             "_idlisting": booking.unit,
-            "_idclient": "client-" + booking.key,
+            "_idclient": "client-" + (booking.client or booking.key),
             "price": {"currency": "BRL", "_f_total": booking.total},
         }
 
