@@ -1,0 +1,503 @@
+"""Why is there (no) PIN on the door: one cause, and the chain from the booking to the lock.
+
+Pure: facts in, codes out. The sentences live with the pages, so that they can be translated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.domain.pin_patience import FAILED_FROM_TRY
+from app.domain.states import (
+    NEEDS_PIN,
+    WANTED,
+    CredentialState,
+    PinJobStatus,
+    ReservationStatus,
+    RevokeReason,
+)
+
+#: an order that is due and untouched for this long is not being worked on
+QUEUE_PATIENCE = timedelta(seconds=45)
+#: a removal not proven after this long is overdue
+REVOKE_PATIENCE = timedelta(minutes=15)
+
+
+class Verdict(StrEnum):
+    YES = "yes"
+    NO = "no"
+    NOT_YET = "not_yet"
+    NOT_NEEDED = "not_needed"
+
+
+class Cause(StrEnum):
+    ON_LOCK = "on_lock"
+    CHANGE_PENDING = "change_pending"
+    CHANGE_FAILED = "change_failed"
+    UNKNOWN_STATUS = "unknown_status"
+    PENDING_BOOKING = "pending_booking"
+    BOOKING_FAILED = "booking_failed"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+    STAY_OVER = "stay_over"
+    NO_ROOM = "no_room"
+    ROOM_INACTIVE = "room_inactive"
+    NO_LOCK = "no_lock"
+    DOUBLE_BOOKED = "double_booked"
+    NOT_DUE = "not_due"
+    IN_LINE = "in_line"
+    WORKER_GONE = "worker_gone"
+    QUEUE_BEHIND = "queue_behind"
+    REVOKED_BY_PERSON = "revoked_by_person"
+    KEY_MISSING = "key_missing"
+    NOT_CONFIGURED = "not_configured"
+    UNAUTHORIZED = "unauthorized"
+    QUOTA = "quota"
+    CLOCK_SKEW = "clock_skew"
+    VENDOR_UNREACHABLE = "vendor_unreachable"
+    VENDOR_UNREADABLE = "vendor_unreadable"
+    RATE_LIMITED = "rate_limited"
+    LOCK_OFFLINE = "lock_offline"
+    NEIGHBOURS_OFFLINE = "neighbours_offline"
+    LOCK_BUSY = "lock_busy"
+    LOCK_FULL = "lock_full"
+    REJECTED = "rejected"
+    UNCERTAIN = "uncertain"
+    SLEEPING = "sleeping"
+    DELIVERING = "delivering"
+    DELIVERY_FAILED = "delivery_failed"
+    VANISHED = "vanished"
+    REMOVED_ELSEWHERE = "removed_elsewhere"
+    UNKNOWN_STATE = "unknown_state"
+    REMOVING = "removing"
+    REVOKE_OVERDUE = "revoke_overdue"
+
+
+class LinkKey(StrEnum):
+    BOOKING = "booking"
+    LOCK = "lock"
+    CREATED = "created"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    REMOVED = "removed"
+
+
+class LinkState(StrEnum):
+    OK = "ok"
+    BROKEN = "broken"
+    WAITING = "waiting"
+    NOT_REACHED = "not_reached"
+
+
+class Help(StrEnum):
+    """The one action that helps."""
+
+    NONE = "none"
+    WAIT = "wait"
+    CONFIRM_IN_CHANNEL = "confirm_in_channel"
+    ASSIGN_ROOM = "assign_room"
+    ACTIVATE_ROOM = "activate_room"
+    CONNECT_LOCK = "connect_lock"
+    MOVE_ONE_STAY = "move_one_stay"
+    REPROCESS = "reprocess"
+    START_WORKERS = "start_workers"
+    SET_UP_VENDOR = "set_up_vendor"
+    CHECK_CREDENTIALS = "check_credentials"
+    RENEW_PLAN = "renew_plan"
+    SET_CLOCK = "set_clock"
+    RESTORE_KEY = "restore_key"
+    CHECK_LOCK_POWER = "check_lock_power"
+    CHECK_GATEWAY = "check_gateway"
+    FREE_SLOTS = "free_slots"
+    CHECK_LOCK_SETTINGS = "check_lock_settings"
+    TOUCH_KEYPAD = "touch_keypad"
+    ASK_VENDOR = "ask_vendor"
+
+
+@dataclass(frozen=True, slots=True)
+class LockFacts:
+    name: str
+    radio: str
+    online: bool | None
+    silent_since: datetime | None
+    pin_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFacts:
+    state: str
+    created_at: datetime
+    accepted_at: datetime | None
+    installed_at: datetime | None
+    sent_window_differs: bool
+    expires_at: datetime
+    error_kind: str | None = None
+    detail: str | None = None
+    revoke_reason: str | None = None
+    revoke_requested_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    status: str
+    run_at: datetime
+    attempts: int
+    next_attempt_at: datetime | None
+    error_kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VendorFacts:
+    """What real traffic taught us; `failing_since` None means the last call worked."""
+
+    failing_since: datetime | None = None
+    error_kind: str | None = None
+    paused_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the diagnosis looks at; `order` is the open or newest generate order."""
+
+    status: str
+    unknown_status: str | None
+    received_at: datetime
+    check_in_at: datetime
+    check_out_at: datetime
+    room: str | None = None
+    room_active: bool = True
+    lock: LockFacts | None = None
+    credential: CredentialFacts | None = None
+    order: OrderFacts | None = None
+    removal: OrderFacts | None = None
+    vendor: VendorFacts = VendorFacts()
+    workers_alive: bool = True
+    other_locks: int = 0
+    other_locks_silent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    key: LinkKey
+    state: LinkState
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """`next_at` is when something happens by itself; `since` when the present state began."""
+
+    verdict: Verdict
+    cause: Cause
+    chain: tuple[Link, ...]
+    help: Help
+    since: datetime | None = None
+    next_at: datetime | None = None
+
+    @property
+    def broken(self) -> Link | None:
+        """The first broken link, if any."""
+        return next((link for link in self.chain if link.state == LinkState.BROKEN), None)
+
+
+_HELP = {
+    Cause.ON_LOCK: Help.NONE,
+    Cause.CHANGE_PENDING: Help.WAIT,
+    Cause.CHANGE_FAILED: Help.REPROCESS,
+    Cause.UNKNOWN_STATUS: Help.CONFIRM_IN_CHANNEL,
+    Cause.PENDING_BOOKING: Help.CONFIRM_IN_CHANNEL,
+    Cause.NO_ROOM: Help.ASSIGN_ROOM,
+    Cause.ROOM_INACTIVE: Help.ACTIVATE_ROOM,
+    Cause.NO_LOCK: Help.CONNECT_LOCK,
+    Cause.DOUBLE_BOOKED: Help.MOVE_ONE_STAY,
+    Cause.NOT_DUE: Help.WAIT,
+    Cause.IN_LINE: Help.WAIT,
+    Cause.WORKER_GONE: Help.START_WORKERS,
+    Cause.QUEUE_BEHIND: Help.WAIT,
+    Cause.REVOKED_BY_PERSON: Help.REPROCESS,
+    Cause.KEY_MISSING: Help.RESTORE_KEY,
+    Cause.NOT_CONFIGURED: Help.SET_UP_VENDOR,
+    Cause.UNAUTHORIZED: Help.CHECK_CREDENTIALS,
+    Cause.QUOTA: Help.RENEW_PLAN,
+    Cause.CLOCK_SKEW: Help.SET_CLOCK,
+    Cause.VENDOR_UNREACHABLE: Help.WAIT,
+    Cause.VENDOR_UNREADABLE: Help.ASK_VENDOR,
+    Cause.RATE_LIMITED: Help.WAIT,
+    Cause.LOCK_OFFLINE: Help.CHECK_LOCK_POWER,
+    Cause.NEIGHBOURS_OFFLINE: Help.CHECK_GATEWAY,
+    Cause.LOCK_BUSY: Help.WAIT,
+    Cause.LOCK_FULL: Help.FREE_SLOTS,
+    Cause.REJECTED: Help.CHECK_LOCK_SETTINGS,
+    Cause.UNCERTAIN: Help.WAIT,
+    Cause.SLEEPING: Help.TOUCH_KEYPAD,
+    Cause.DELIVERING: Help.WAIT,
+    Cause.DELIVERY_FAILED: Help.CHECK_LOCK_POWER,
+    Cause.VANISHED: Help.WAIT,
+    Cause.REMOVED_ELSEWHERE: Help.REPROCESS,
+    Cause.UNKNOWN_STATE: Help.ASK_VENDOR,
+    Cause.REMOVING: Help.WAIT,
+    Cause.REVOKE_OVERDUE: Help.TOUCH_KEYPAD,
+}
+
+#: an error's kind -> the cause it stands for
+_ERRORS = {
+    "key_missing": Cause.KEY_MISSING,
+    "not_configured": Cause.NOT_CONFIGURED,
+    "unauthorized": Cause.UNAUTHORIZED,
+    "quota": Cause.QUOTA,
+    "clock_skew": Cause.CLOCK_SKEW,
+    "unreachable": Cause.VENDOR_UNREACHABLE,
+    "unreadable": Cause.VENDOR_UNREADABLE,
+    "rate_limited": Cause.RATE_LIMITED,
+    "lock_offline": Cause.LOCK_OFFLINE,
+    "lock_busy": Cause.LOCK_BUSY,
+    "lock_full": Cause.LOCK_FULL,
+    "rejected": Cause.REJECTED,
+    "not_supported": Cause.REJECTED,
+    "not_found": Cause.REJECTED,
+    "pin_taken": Cause.REJECTED,
+    "start_in_past": Cause.CLOCK_SKEW,
+    "unconfirmed": Cause.UNCERTAIN,
+    "name_taken": Cause.UNCERTAIN,
+    "delivery_failed": Cause.DELIVERY_FAILED,
+    "vanished": Cause.VANISHED,
+    "removed_elsewhere": Cause.REMOVED_ELSEWHERE,
+    "unknown_state": Cause.UNKNOWN_STATE,
+    "error": Cause.VENDOR_UNREADABLE,
+}
+
+
+def diagnose(facts: Facts, now: datetime) -> Diagnosis:
+    """Name the one cause of the present state, and mark the first link that does not hold."""
+    credential = facts.credential
+    if credential is not None and credential.state == CredentialState.REVOKING:
+        replacing = facts.status in NEEDS_PIN and _open(facts.order)
+        if not replacing:
+            return _removal(facts, credential, now)
+    if facts.status not in NEEDS_PIN:
+        if credential is not None and credential.state in WANTED:
+            return _wanted(facts, credential, now)  # checked out, and the window still runs
+        return _no_need(facts)
+    if credential is not None and credential.state in WANTED:
+        return _wanted(facts, credential, now)
+    return _planned(facts, now)
+
+
+def _open(order: OrderFacts | None) -> bool:
+    return order is not None and order.status not in (PinJobStatus.DONE, PinJobStatus.CANCELLED)
+
+
+def _result(
+    facts: Facts,
+    verdict: Verdict,
+    cause: Cause,
+    stop: LinkKey | None,
+    *,
+    since: datetime | None = None,
+    next_at: datetime | None = None,
+) -> Diagnosis:
+    """The diagnosis with its chain: everything before `stop` holds, `stop` is broken or waiting."""
+    mark = LinkState.BROKEN if verdict == Verdict.NO else LinkState.WAITING
+    chain = []
+    reached = True
+    for key in (LinkKey.BOOKING, LinkKey.LOCK, LinkKey.CREATED, LinkKey.SENT, LinkKey.CONFIRMED):
+        if key == stop:
+            chain.append(Link(key, mark, since))
+            reached = False
+        else:
+            state = LinkState.OK if reached else LinkState.NOT_REACHED
+            chain.append(Link(key, state, _when(facts, key) if reached else None))
+    return Diagnosis(
+        verdict, cause, tuple(chain), _HELP.get(cause, Help.NONE), since=since, next_at=next_at
+    )
+
+
+def _when(facts: Facts, key: LinkKey) -> datetime | None:
+    credential = facts.credential
+    if key == LinkKey.BOOKING:
+        return facts.received_at
+    if credential is None:
+        return None
+    return {
+        LinkKey.CREATED: credential.created_at,
+        LinkKey.SENT: credential.accepted_at,
+        LinkKey.CONFIRMED: credential.installed_at,
+    }.get(key)
+
+
+def _no_need(facts: Facts) -> Diagnosis:
+    if facts.unknown_status is not None and facts.status == ReservationStatus.PENDING:
+        return _result(facts, Verdict.NO, Cause.UNKNOWN_STATUS, LinkKey.BOOKING)
+    cause = {
+        ReservationStatus.PENDING: Cause.PENDING_BOOKING,
+        ReservationStatus.FAILED: Cause.BOOKING_FAILED,
+        ReservationStatus.CANCELLED: Cause.CANCELLED,
+        ReservationStatus.NO_SHOW: Cause.NO_SHOW,
+    }.get(ReservationStatus(facts.status), Cause.STAY_OVER)
+    ended = facts.credential.revoked_at if facts.credential else None
+    result = _result(facts, Verdict.NOT_NEEDED, cause, LinkKey.BOOKING, since=ended)
+    return _with_end(result, facts)
+
+
+def _with_end(result: Diagnosis, facts: Facts) -> Diagnosis:
+    """Add the link that says the PIN has left the lock."""
+    credential = facts.credential
+    if credential is None or credential.state != CredentialState.REVOKED:
+        return result
+    gone = Link(LinkKey.REMOVED, LinkState.OK, credential.revoked_at)
+    return replace(result, chain=(*result.chain, gone))
+
+
+def _removal(facts: Facts, credential: CredentialFacts, now: datetime) -> Diagnosis:
+    asked = credential.revoke_requested_at
+    overdue = asked is not None and asked + REVOKE_PATIENCE <= now
+    failed = facts.removal is not None and facts.removal.status == PinJobStatus.FAILED
+    stuck = overdue or failed
+    chain = tuple(
+        Link(key, LinkState.OK if _when(facts, key) else LinkState.NOT_REACHED, _when(facts, key))
+        for key in (LinkKey.BOOKING, LinkKey.CREATED, LinkKey.SENT, LinkKey.CONFIRMED)
+    )
+    last = Link(LinkKey.REMOVED, LinkState.BROKEN if stuck else LinkState.WAITING, asked)
+    cause = Cause.REVOKE_OVERDUE if stuck else Cause.REMOVING
+    return Diagnosis(
+        Verdict.NO if stuck else Verdict.NOT_NEEDED,
+        cause,
+        (*chain, last),
+        _HELP[cause],
+        since=asked,
+        next_at=facts.removal.next_attempt_at if facts.removal else None,
+    )
+
+
+def _wanted(facts: Facts, credential: CredentialFacts, now: datetime) -> Diagnosis:
+    order = facts.order if _open(facts.order) else None
+    next_at = order.next_attempt_at if order else None
+    if credential.expires_at <= now:
+        result = _result(facts, Verdict.NOT_NEEDED, Cause.REMOVING, None, next_at=next_at)
+        return replace(
+            result, chain=(*result.chain, Link(LinkKey.REMOVED, LinkState.WAITING, None))
+        )
+    if credential.state == CredentialState.INSTALLED:
+        return _installed(facts, credential, order, now)
+    if facts.lock is None:
+        return _result(facts, Verdict.NO, Cause.NO_LOCK, LinkKey.LOCK)
+    if credential.state in (CredentialState.ACCEPTED, CredentialState.PENDING):
+        return _on_its_way(facts, credential)
+    if credential.state == CredentialState.UNKNOWN:
+        return _result(facts, Verdict.NO, Cause.UNKNOWN_STATE, LinkKey.CONFIRMED)
+    kind = credential.error_kind or (order.error_kind if order else None)
+    if kind in ("delivery_failed", "vanished", "removed_elsewhere"):
+        return _result(facts, Verdict.NO, _ERRORS[kind], LinkKey.CONFIRMED, next_at=next_at)
+    return _sending(facts, order, kind, now)
+
+
+def _installed(
+    facts: Facts, credential: CredentialFacts, order: OrderFacts | None, now: datetime
+) -> Diagnosis:
+    since = credential.installed_at
+    if not credential.sent_window_differs:
+        return _result(facts, Verdict.YES, Cause.ON_LOCK, None, since=since)
+    next_at = order.next_attempt_at if order else None
+    if order is not None and order.attempts >= FAILED_FROM_TRY:
+        return _result(
+            facts, Verdict.NO, Cause.CHANGE_FAILED, LinkKey.SENT, since=since, next_at=next_at
+        )
+    return _result(
+        facts, Verdict.YES, Cause.CHANGE_PENDING, None, since=since, next_at=next_at or now
+    )
+
+
+def _on_its_way(facts: Facts, credential: CredentialFacts) -> Diagnosis:
+    lock = facts.lock
+    asleep = lock is not None and lock.radio == "wifi" and not lock.online
+    cause = Cause.SLEEPING if asleep else Cause.DELIVERING
+    return _result(facts, Verdict.NOT_YET, cause, LinkKey.CONFIRMED, since=credential.accepted_at)
+
+
+def _planned(facts: Facts, now: datetime) -> Diagnosis:
+    """No PIN yet, or the old one is gone and another is planned."""
+    order = facts.order
+    if facts.unknown_status is not None and order is None:
+        return _result(facts, Verdict.NO, Cause.UNKNOWN_STATUS, LinkKey.BOOKING)
+    if facts.room is None:
+        return _result(facts, Verdict.NO, Cause.NO_ROOM, LinkKey.LOCK)
+    if facts.lock is None:
+        cause = Cause.NO_LOCK if facts.room_active else Cause.ROOM_INACTIVE
+        return _result(facts, Verdict.NO, cause, LinkKey.LOCK)
+    if order is not None and order.error_kind == "double_booked":
+        return _result(facts, Verdict.NO, Cause.DOUBLE_BOOKED, LinkKey.CREATED)
+    if not _open(order) or order is None:
+        return _nothing_planned(facts, now)
+    return _sending(facts, order, order.error_kind, now)
+
+
+def _nothing_planned(facts: Facts, now: datetime) -> Diagnosis:
+    credential = facts.credential
+    if credential is not None and credential.revoke_reason == RevokeReason.MANUAL:
+        result = _result(
+            facts,
+            Verdict.NO,
+            Cause.REVOKED_BY_PERSON,
+            LinkKey.CONFIRMED,
+            since=credential.revoke_requested_at,
+        )
+        return _with_end(result, facts)
+    over = credential is not None and credential.state == CredentialState.REVOKED
+    if over or facts.check_out_at <= now:
+        return _with_end(_result(facts, Verdict.NOT_NEEDED, Cause.STAY_OVER, None), facts)
+    return _result(facts, Verdict.NOT_YET, Cause.IN_LINE, LinkKey.CREATED)
+
+
+def _sending(facts: Facts, order: OrderFacts | None, kind: str | None, now: datetime) -> Diagnosis:
+    """The order is waiting, being tried, or failing."""
+    next_at = order.next_attempt_at if order else None
+    stop = LinkKey.SENT if facts.credential else LinkKey.CREATED
+    if facts.vendor.paused_until is not None and facts.vendor.paused_until > now:
+        due = order is None or order.run_at <= now
+        if due:
+            return _result(
+                facts, Verdict.NO, Cause.QUOTA, LinkKey.SENT, next_at=facts.vendor.paused_until
+            )
+    if kind is not None:
+        return _failing(facts, order, kind, next_at)
+    if order is None:
+        return _result(facts, Verdict.NOT_YET, Cause.IN_LINE, stop)
+    if order.run_at > now:
+        return _result(facts, Verdict.NOT_YET, Cause.NOT_DUE, LinkKey.CREATED, next_at=order.run_at)
+    waiting_since = order.next_attempt_at or order.run_at
+    idle = order.status != PinJobStatus.RUNNING and waiting_since + QUEUE_PATIENCE <= now
+    if idle and not facts.workers_alive:
+        return _result(facts, Verdict.NO, Cause.WORKER_GONE, stop, since=waiting_since)
+    if idle:
+        return _result(facts, Verdict.NO, Cause.QUEUE_BEHIND, stop, since=waiting_since)
+    return _result(facts, Verdict.NOT_YET, Cause.IN_LINE, stop, next_at=next_at)
+
+
+def _failing(
+    facts: Facts, order: OrderFacts | None, kind: str, next_at: datetime | None
+) -> Diagnosis:
+    cause = _ERRORS.get(kind, Cause.VENDOR_UNREADABLE)
+    if cause == Cause.UNCERTAIN:
+        return _result(facts, Verdict.NOT_YET, cause, LinkKey.SENT, next_at=next_at)
+    if (
+        cause == Cause.LOCK_OFFLINE
+        and facts.other_locks
+        and (facts.other_locks_silent * 2 >= facts.other_locks)
+    ):
+        cause = Cause.NEIGHBOURS_OFFLINE
+    stop = LinkKey.CREATED if cause == Cause.KEY_MISSING else LinkKey.SENT
+    since = facts.vendor.failing_since if cause == Cause.VENDOR_UNREACHABLE else None
+    if (
+        since is None
+        and facts.lock is not None
+        and cause
+        in (
+            Cause.LOCK_OFFLINE,
+            Cause.NEIGHBOURS_OFFLINE,
+        )
+    ):
+        since = facts.lock.silent_since
+    return _result(facts, Verdict.NO, cause, stop, since=since, next_at=next_at)
