@@ -283,7 +283,7 @@ def _stays(reader: _Reader) -> dict[str, Any]:
     values = {name: reader.text(f"STAYS_{name}") for name in names}
     dialect = reader.choice("STAYS_DIALECT", ("simple", "external"), "simple")
     url = reader.url("STAYS_API_URL", ("https", "http"))
-    needed = ("API_URL", "API_KEY")
+    needed: tuple[str, ...] = ("API_URL", "API_KEY")
     if dialect == "external":
         needed = ("API_URL", "CLIENT_ID", "CLIENT_SECRET")
         if url is not None and not url.endswith("/external/v1"):

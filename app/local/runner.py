@@ -39,8 +39,10 @@ class Runner:
 
     def run(self) -> int:
         """Until told to stop; the exit status."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._told_to_stop)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means: stay
+            signal.signal(signal.SIGHUP, self._told_to_stop)
         try:
             self._claim()
             sandbox = self._choose_vendors()

@@ -112,6 +112,29 @@ def test_two_processes_share_one_engine_and_the_last_one_ends_it(tmp_path: Path)
     assert _gone(tmp_path, "redis")
 
 
+def test_a_command_alone_brings_its_engines_and_takes_them_along(tmp_path: Path) -> None:
+    """`flask --app wsgi …` and `worker.py` from a shell, with nothing configured."""
+    code = (
+        "import os; from app.local.engines import fill_environment; fill_environment()\n"
+        "print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
+    )
+    configured = ("DATABASE_URL", "REDIS_", "APP_ENV")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(configured)}
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=clean | {"TURNKEY_VAR": str(tmp_path), "FLASK_SKIP_DOTENV": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    database, redis = answer.stdout.split()
+    assert database.startswith("postgresql://postgres@/turnkey?host=/")
+    assert redis.startswith("unix:///")
+    assert _gone(tmp_path, "postgres")
+    assert _gone(tmp_path, "redis")
+
+
 def test_an_engine_that_falls_is_started_again(tmp_path: Path) -> None:
     engine = attach("postgres", tmp_path)
     with psycopg.connect(engine.url) as connection:
