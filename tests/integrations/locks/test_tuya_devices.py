@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 
 from app.integrations import errors
-from app.integrations.locks.tuya import TuyaLocks
+from app.integrations.locks.tuya import Limits, TuyaCloud, TuyaLocks
 from app.integrations.locks.tuya import client as client_module
 from tests.integrations.locks.tuya_standin import StandIn
 
@@ -140,15 +141,38 @@ def test_batteries_come_in_batches_of_twenty(cloud: StandIn, locks: TuyaLocks) -
     assert len(cloud.sent("/v1.0/iot-03/devices/status")) == 2
 
 
-def test_batteries_come_one_by_one_where_batches_are_unknown(
-    cloud: StandIn, locks: TuyaLocks
+@pytest.mark.parametrize("refusal", [1108, 1004, 28841105, 1000])
+def test_batteries_come_one_by_one_where_batches_are_refused(
+    cloud: StandIn, locks: TuyaLocks, refusal: int
 ) -> None:
     cloud.add_door("lock2", battery=5, status=[{"code": "alarm_lock", "value": "low_battery"}])
-    cloud.fail("/v1.0/iot-03/devices/status", 1108)
+    cloud.fail("/v1.0/iot-03/devices/status", refusal)
     assert [(d.battery, d.low_battery) for d in locks.devices()] == [(77, False), (5, True)]
     locks.devices()
     assert len(cloud.sent("/v1.0/iot-03/devices/status")) == 1
     assert len(cloud.sent("/v1.0/iot-03/devices/lock2/status")) == 2
+
+
+def test_one_lock_without_a_status_does_not_hide_the_others(
+    cloud: StandIn, locks: TuyaLocks
+) -> None:
+    cloud.add_door("lock2", battery=5)
+    locks._status_in_batches = False
+    cloud.fail("/v1.0/iot-03/devices/lock1/status", 2001)
+    assert [d.battery for d in locks.devices()] == [None, 5]
+
+
+def test_the_whole_listing_ends_in_time(cloud: StandIn, line: TuyaCloud) -> None:
+    """Pages that are slow but not too slow each would add up."""
+    line.limits = Limits(connect=1, read=2, token=2, wait=5, total=1.5, least=0.3)
+    for n in range(2, 40):
+        cloud.add_door(f"lock{n}")
+    cloud.page_size = 1
+    cloud.delay = 0.25
+    began = time.monotonic()
+    with pytest.raises(errors.Unreachable):
+        TuyaLocks(line).devices()
+    assert time.monotonic() - began < 3
 
 
 def test_a_status_that_fails_keeps_what_was_known(cloud: StandIn, locks: TuyaLocks) -> None:
@@ -167,7 +191,7 @@ def test_a_battery_that_is_no_percentage(cloud: StandIn, locks: TuyaLocks, value
 def test_the_longest_unread_battery_is_read_first_when_time_is_short(
     cloud: StandIn, locks: TuyaLocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = itertools.count(1000.0)
+    seconds = itertools.count(time.monotonic())
     monkeypatch.setattr(client_module, "monotonic", lambda: next(seconds))
     locks._status_in_batches = False
     for n in range(2, 60):

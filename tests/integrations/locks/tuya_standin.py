@@ -101,6 +101,7 @@ class StandIn:
         self.tokens_issued = 0
         self.token_life = 7200
         self.token_delay = 0.0
+        self.delay = 0.0
         self.refusal = (1010, "token is expired")
         self.tickets: dict[str, bytes] = {}
         self.executed: list[str] = []
@@ -359,6 +360,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = cloud.take_fault(f"{seen.method} {seen.path}")
         if seen.path.endswith("/token"):
             time.sleep(cloud.token_delay)
+        time.sleep(cloud.delay)
         if fault is None:
             self._send(json.dumps(cloud.answer(seen)).encode())
         elif isinstance(fault, dict):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from app.clock import utcnow
 from app.integrations.errors import (
+    ClockSkewed,
     IntegrationError,
     NotFound,
+    QuotaExhausted,
+    RateLimited,
     Rejected,
     StartInPast,
     Unauthorized,
@@ -73,7 +76,7 @@ class TuyaLocks:
     def devices(self) -> list[Device]:
         """Every lock of the project and of the app accounts linked to it."""
         deadline = monotonic() + self.cloud.limits.total
-        found = listing.locks(self._device_entries(self._until(deadline)))
+        found = listing.locks(self._device_entries(deadline))
         unread: list[str] = []
         for device, status in found:
             known = listing.battery(status)
@@ -130,27 +133,18 @@ class TuyaLocks:
             if error.code not in absent:
                 raise
 
-    def _until(self, deadline: float) -> Callable[[str, dict[str, str]], Any]:
-        """A read that is not begun after `deadline`."""
-
-        def read(path: str, query: dict[str, str]) -> Any:
-            if monotonic() > deadline:
-                raise Unreachable("no time left to read the whole list", vendor=VENDOR)
-            return self.cloud.read(path, query or None)
-
-        return read
-
-    def _device_entries(self, read: Callable[[str, dict[str, str]], Any]) -> list[dict[str, Any]]:
+    def _device_entries(self, deadline: float) -> list[dict[str, Any]]:
         """The project's own list, or that of the linked app accounts when the first is closed to
         this project or empty: it then lists assets, and most projects have none (§7)."""
+
+        def pages(path: str, key: str, query: dict[str, str]) -> list[dict[str, Any]]:
+            read = partial(self.cloud.read, path, until=deadline)
+            return list(listing.every_page(read, key, query))
+
         entries: list[dict[str, Any]] = []
         closed: IntegrationError | None = None
         try:
-            entries = list(
-                listing.every_page(
-                    lambda query: read("/v1.3/iot-03/devices", query), "list", {"page_size": "200"}
-                )
-            )
+            entries = pages("/v1.3/iot-03/devices", "list", {"page_size": "200"})
         except (Rejected, Unauthorized) as error:
             if error.code not in CLOSED_PATH:
                 raise
@@ -158,13 +152,7 @@ class TuyaLocks:
         if entries:
             return entries
         try:
-            return list(
-                listing.every_page(
-                    lambda query: read("/v1.0/iot-01/associated-users/devices", query),
-                    "devices",
-                    {"size": "50"},
-                )
-            )
+            return pages("/v1.0/iot-01/associated-users/devices", "devices", {"size": "50"})
         except (Rejected, Unauthorized) as error:
             if closed is not None or error.code not in CLOSED_PATH:
                 raise
@@ -179,26 +167,27 @@ class TuyaLocks:
             size = STATUS_BATCH if self._status_in_batches else 1
             batch, queue = queue[:size], queue[size:]
             try:
-                answers = self._statuses(batch)
-            except (Rejected, Unauthorized) as error:
-                if self._status_in_batches and error.code in CLOSED_PATH:
+                answers = self._statuses(batch, deadline)
+            except (Unreachable, RateLimited, QuotaExhausted, ClockSkewed):
+                return
+            except IntegrationError:
+                if self._status_in_batches:  # not offered to every project, nor documented for all
                     self._status_in_batches = False
                     queue = batch + queue
                     continue
                 answers = {}
-            except IntegrationError:
-                return
             for device_id in batch:
                 self._battery_read_at[device_id] = monotonic()
                 if (known := listing.battery(answers.get(device_id))) is not None:
                     self._battery[device_id] = known
 
-    def _statuses(self, device_ids: list[str]) -> dict[str, Any]:
+    def _statuses(self, device_ids: list[str], deadline: float) -> dict[str, Any]:
         if not self._status_in_batches:
             [device_id] = device_ids
-            return {device_id: self.cloud.read(f"/v1.0/iot-03/devices/{device_id}/status")}
+            path = f"/v1.0/iot-03/devices/{device_id}/status"
+            return {device_id: self.cloud.read(path, until=deadline)}
         result = self.cloud.read(
-            "/v1.0/iot-03/devices/status", {"device_ids": ",".join(device_ids)}
+            "/v1.0/iot-03/devices/status", {"device_ids": ",".join(device_ids)}, until=deadline
         )
         if not isinstance(result, list):
             raise Unreadable("the status list is not a list", vendor=VENDOR)

@@ -74,18 +74,20 @@ class TuyaCloud:
         self._last_failure: IntegrationError | None = None
         _lines.add(self)
 
-    def read(self, path: str, query: dict[str, str] | None = None) -> Any:
-        """The `result` of a GET. Safe to repeat whatever it raises."""
-        return self.run(lambda: self.exchange("GET", path, query=query, writes=False))
+    def read(
+        self, path: str, query: dict[str, str] | None = None, *, until: float | None = None
+    ) -> Any:
+        """The `result` of a GET, not begun after `until`. Safe to repeat whatever it raises."""
+        return self.run(lambda: self.exchange("GET", path, query=query, writes=False), until=until)
 
     def write(self, method: str, path: str) -> Any:
         """The `result` of a change without a body. Unconfirmed when its outcome is unknown."""
         return self.run(lambda: self.exchange(method, path, writes=True))
 
-    def run(self, steps: Callable[[], T]) -> T:
+    def run(self, steps: Callable[[], T], *, until: float | None = None) -> T:
         """Hold the line for `steps` (calls of `exchange`), and repeat them once with a new token
         when theirs was refused: a refused call was not executed."""
-        with self._held():
+        with self._held(until):
             self._ensure_token()
             with contextlib.suppress(TokenRefused):
                 return steps()
@@ -121,9 +123,10 @@ class TuyaCloud:
         self._session.close()
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        deadline = monotonic() + self.limits.total
-        if not self._lock.acquire(timeout=self.limits.wait):
+    def _held(self, until: float | None) -> Iterator[None]:
+        now = monotonic()
+        deadline = min(now + self.limits.total, until or now + self.limits.total)
+        if not self._lock.acquire(timeout=max(0.0, min(self.limits.wait, deadline - now))):
             raise Unreachable("the line to the cloud is taken by a slow call", vendor=VENDOR)
         try:
             self._deadline = deadline
