@@ -32,7 +32,7 @@ from app.integrations.channels.stays_external_wire import (
     read,
 )
 from app.integrations.channels.stays_payloads import BLOCKS, VENDOR, fault, text
-from app.integrations.errors import NotFound, Rejected, Unauthorized, Unreadable
+from app.integrations.errors import NotConfigured, NotFound, Rejected, Unauthorized, Unreadable
 
 RESERVATIONS = "/booking/reservations"
 EXPORT = "/booking/reservations-export"
@@ -291,7 +291,7 @@ def client_from_settings(settings: object) -> StaysExternalClient:
     config = cast(Settings, settings)
     user, password = config.stays_client_id, config.stays_client_secret
     if config.stays_api_url is None or user is None or password is None:
-        raise Rejected(
+        raise NotConfigured(
             "Stays is not configured: STAYS_API_URL, STAYS_CLIENT_ID and STAYS_CLIENT_SECRET"
             " are needed",
             vendor=VENDOR,

@@ -20,7 +20,7 @@ from app.integrations.channels.stays_payloads import (
     reservation_id,
     text,
 )
-from app.integrations.errors import NotFound, Rejected, Unreadable
+from app.integrations.errors import NotConfigured, NotFound, Unreadable
 
 RESERVATIONS = "/api/reservations"
 ACCOMMODATIONS = "/api/accommodations"
@@ -127,7 +127,7 @@ def client_from_settings(settings: object) -> StaysSimpleClient:
     """The client of the environment's account."""
     config = cast(Settings, settings)
     if config.stays_api_url is None:
-        raise Rejected("Stays is not configured: STAYS_API_URL is not set", vendor=VENDOR)
+        raise NotConfigured("Stays is not configured: STAYS_API_URL is not set", vendor=VENDOR)
     key = config.stays_api_key
     authorization = http.bearer(VENDOR, key) if key else None
     return StaysSimpleClient(http.pooled(VENDOR, config.stays_api_url, authorization))

@@ -16,7 +16,7 @@ import stamina
 from app.integrations import http
 from app.integrations.channels import ChangeSet, ChannelReservation, load_channel
 from app.integrations.channels.stays_external import StaysExternalClient
-from app.integrations.errors import NotFound, RateLimited, Rejected, Unreachable, Unreadable
+from app.integrations.errors import NotConfigured, NotFound, RateLimited, Unreachable, Unreadable
 from tests.integrations.channels.test_stays_simple import make_settings
 from tests.integrations.channels.worlds import (
     LOGIN_PAGE,
@@ -369,7 +369,7 @@ def test_settings_make_a_client_with_basic_auth() -> None:
 
 
 def test_without_credentials_stays_is_off() -> None:
-    with pytest.raises(Rejected, match="STAYS_CLIENT_ID"):
+    with pytest.raises(NotConfigured, match="STAYS_CLIENT_ID"):
         load_channel("stays_external")(make_settings(stays_api_url="https://a.example/external/v1"))
 
 

@@ -18,7 +18,7 @@ from app.integrations import http
 from app.integrations.channels import ChangeSet, load_channel
 from app.integrations.channels.stays_payloads import parse_simple
 from app.integrations.channels.stays_simple import StaysSimpleClient
-from app.integrations.errors import NotFound, Rejected, Unreachable, Unreadable
+from app.integrations.errors import NotConfigured, NotFound, Unreachable, Unreadable
 from tests.integrations.channels.worlds import (
     LOGIN_PAGE,
     SINCE,
@@ -276,7 +276,7 @@ def test_settings_make_a_client_with_its_key() -> None:
 
 
 def test_without_a_url_stays_is_off() -> None:
-    with pytest.raises(Rejected, match="STAYS_API_URL"):
+    with pytest.raises(NotConfigured, match="STAYS_API_URL"):
         load_channel("stays_simple")(make_settings())
 
 
