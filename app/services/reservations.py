@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -73,6 +73,7 @@ class Change:
 class Difference:
     """A batch sorted by what has to be done about it."""
 
+    todo: list[ChannelReservation] = field(default_factory=list)  # all that is to be written
     new: list[tuple[Candidate, dict[str, Any]]] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
     said_anew: list[dict[str, Any]] = field(default_factory=list)
@@ -255,6 +256,7 @@ def _sort_in(
     if stored is None:
         row = values(candidate, place, now)
         row["search_text"] = search_text(row, place.name)
+        found.todo.append(candidate.copy)
         found.new.append((candidate, row))
         return
     same = stored["content_hash"] == candidate.hash
@@ -263,6 +265,7 @@ def _sort_in(
         return
     said = values(candidate, place, now, stored)
     fields = change_detection.changes(stored, said)
+    found.todo.append(candidate.copy)
     marks = {name: said[name] for name in reservation_rows.MARKS}
     known = stored["source_modified_at"]
     if known is not None:
@@ -309,11 +312,12 @@ def _write_changes(
 
 def _plain(row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The changed fields of a row as JSON values."""
-    return {name: _json(row[name]) for name in fields if name not in change_detection.QUIET}
+    return {name: plain(row[name]) for name in fields if name not in change_detection.QUIET}
 
 
-def _json(value: Any) -> Any:
-    if isinstance(value, (datetime, date)):
+def plain(value: Any) -> Any:
+    """A column's value as JSON can hold it."""
+    if isinstance(value, (datetime, date, time)):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, (UUID, Decimal)):
         return str(value)

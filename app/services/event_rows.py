@@ -1,0 +1,210 @@
+"""The rows of channel events: claimed under a lease, finished, tried again or given up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app import clock
+from app.domain.retries import EVENTS
+from app.domain.states import EventStatus
+from app.models import ChannelEvent, ChannelEventAttempt
+from app.queue import client as queue
+from app.services.leases import EARLY, LEASE
+from app.transaction import transaction
+
+WAITING = (EventStatus.RECEIVED, EventStatus.RETRYING)
+WORKER_DIED = "the worker died while it had this event"
+
+
+class LeaseLost(Exception):
+    """Somebody else has the event by now; what was done for it is rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed event, as plain values."""
+
+    id: UUID
+    token: UUID
+    attempt_id: UUID
+    source: str
+    event_type: str
+    entity_external_id: str | None
+    payload: Mapping[str, Any]
+    received_at: datetime
+
+
+def claim(event_id: UUID) -> Work | None:
+    """Take an event that is due, or one whose worker is gone; None when there is nothing to take.
+
+    An attempt that ended with its worker counts as failed: an event that kills workers must end
+    among the dead letters, not take every worker down in turn.
+    """
+    with transaction() as session:
+        now = clock.utcnow()
+        event = session.get(ChannelEvent, event_id, with_for_update=True)
+        if event is None or event.direction != "inbound":
+            return None
+        if event.status == EventStatus.PROCESSING:
+            if event.lease_until is not None and event.lease_until >= now:
+                return None
+            if not _count_lost(session, event, now):
+                return None
+        elif event.status not in WAITING or (
+            event.next_attempt_at is not None and event.next_attempt_at > now + EARLY
+        ):
+            return None
+        event.status = EventStatus.PROCESSING
+        event.lease_token, event.lease_until = uuid4(), now + LEASE
+        event.next_attempt_at = None
+        tried = session.scalar(
+            select(func.count())
+            .select_from(ChannelEventAttempt)
+            .where(ChannelEventAttempt.event_id == event_id)
+        )
+        attempt = ChannelEventAttempt(event_id=event_id, number=(tried or 0) + 1, started_at=now)
+        session.add(attempt)
+        session.flush()
+        return Work(
+            event.id,
+            event.lease_token,
+            attempt.id,
+            event.source,
+            event.event_type,
+            event.entity_external_id,
+            event.payload,
+            event.received_at,
+        )
+
+
+def _is_later(at: datetime | None, now: datetime) -> bool:
+    return at is not None and at > now + EARLY
+
+
+def _count_lost(session: Session, event: ChannelEvent, now: datetime) -> bool:
+    """Write the dead worker's attempt off; whether there is another one left."""
+    session.execute(
+        update(ChannelEventAttempt)
+        .where(ChannelEventAttempt.event_id == event.id, ChannelEventAttempt.finished_at.is_(None))
+        .values(finished_at=now, outcome="lost", error_kind="worker_died", error=WORKER_DIED)
+    )
+    event.attempts += 1
+    event.last_error, event.last_error_kind = WORKER_DIED, "worker_died"
+    if event.attempts < event.max_attempts:
+        return True
+    event.status = EventStatus.FAILED
+    event.lease_until = event.lease_token = event.next_attempt_at = None
+    return False
+
+
+def renew(work: Work) -> bool:
+    """Keep the event for another lease; False when it is no longer ours."""
+    with transaction() as session:
+        found = session.execute(
+            update(ChannelEvent)
+            .where(ChannelEvent.id == work.id, ChannelEvent.lease_token == work.token)
+            .values(lease_until=clock.utcnow() + LEASE)
+            .returning(ChannelEvent.id)
+        )
+        return found.scalar() is not None
+
+
+def finish(
+    session: Session,
+    work: Work,
+    *,
+    status: EventStatus = EventStatus.DONE,
+    outcome: str,
+    normalized: dict[str, Any] | None = None,
+    reservation_id: UUID | None = None,
+) -> None:
+    """End the event in the transaction that did its work. Raises LeaseLost, which undoes both."""
+    now = clock.utcnow()
+    values: dict[str, Any] = {
+        "status": status,
+        "processed_at": now,
+        "updated_at": now,
+        "lease_until": None,
+        "lease_token": None,
+        "last_error": None,
+        "last_error_kind": None,
+        "normalized_payload": normalized,
+    }
+    if reservation_id is not None:
+        values["entity_internal_id"] = reservation_id
+    found = session.execute(
+        update(ChannelEvent)
+        .where(ChannelEvent.id == work.id, ChannelEvent.lease_token == work.token)
+        .values(**values)
+        .returning(ChannelEvent.id)
+    )
+    if found.scalar() is None:
+        raise LeaseLost
+    _close_attempt(session, work, now, outcome)
+
+
+def fail(
+    work: Work, error: str, kind: str, *, heals: bool, pause: float | None = None
+) -> datetime | None:
+    """Note a failed attempt; when the next one comes, or None when this was the last (C-11)."""
+    with transaction() as session:
+        event = session.get_one(ChannelEvent, work.id, with_for_update=True)
+        if event.lease_token != work.token:
+            return None
+        now = clock.utcnow()
+        event.attempts += 1
+        event.last_error, event.last_error_kind = error[:500], kind
+        event.lease_until = event.lease_token = None
+        policy = EVENTS.with_attempts(event.max_attempts)
+        again = policy.next_attempt(event.attempts, now, at_least=pause) if heals else None
+        event.status = EventStatus.FAILED if again is None else EventStatus.RETRYING
+        event.next_attempt_at = again
+        outcome = "failed" if again is None else "retrying"
+        _close_attempt(session, work, now, outcome, error[:500], kind)
+        if again is not None:
+            queue.enqueue("events.process", event.id, at=again, queue=queue_of(event.source))
+    return again
+
+
+def hand_back(work: Work) -> None:
+    """Let go of an event because the process stops; no attempt is counted."""
+    with transaction() as session:
+        now = clock.utcnow()
+        session.execute(
+            update(ChannelEvent)
+            .where(ChannelEvent.id == work.id, ChannelEvent.lease_token == work.token)
+            .values(
+                status=EventStatus.RECEIVED,
+                lease_until=None,
+                lease_token=None,
+                next_attempt_at=now,
+            )
+        )
+        _close_attempt(session, work, now, "handed_back")
+
+
+def queue_of(source: str) -> str:
+    """The queue that carries the events of a source."""
+    return f"{source}.inbound"
+
+
+def _close_attempt(
+    session: Session,
+    work: Work,
+    now: datetime,
+    outcome: str,
+    error: str | None = None,
+    kind: str | None = None,
+) -> None:
+    session.execute(
+        update(ChannelEventAttempt)
+        .where(ChannelEventAttempt.id == work.attempt_id)
+        .values(finished_at=now, outcome=outcome, error=error, error_kind=kind)
+    )

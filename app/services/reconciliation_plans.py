@@ -1,0 +1,151 @@
+"""What a run would change, as rows may keep it: ids, dates, rooms and states, never a guest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app import clock
+from app.domain import change_detection, safety_brake
+from app.domain.states import FRONT_DESK, ReservationStatus
+from app.integrations.channels import ChannelReservation, ItemError
+from app.models import Reservation
+from app.services import reservation_rows, reservations
+from app.services.reconciliation_reading import ACTIVE, Reading
+from app.transaction import transaction
+
+#: items a plan spells out; its numbers and its hash cover all
+SPELLED_OUT = 500
+#: what a plan shows of a changed stay
+SHOWN = ("status", "accommodation_id", "check_in_at", "check_out_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`todo` is what is left to write; `risky` are cancellations and moves of active stays."""
+
+    todo: Sequence[ChannelReservation]
+    gone: Sequence[str]
+    unchanged: int
+    errors: Sequence[ItemError]
+    summary: dict[str, Any]
+    hash: str
+    risky: int
+    active: int
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person has to agree first."""
+        return safety_brake.trips(self.risky, self.active)
+
+
+def make(reading: Reading, channel: str) -> Plan:
+    """Compare the reading with our rows, writing nothing."""
+    now = clock.utcnow()
+    seen = reservations.foresee(reading.copies, as_of=reading.as_of)
+    with transaction() as session:
+        gone = _still_there(session, channel, reading)
+        active = _active(session, channel, now)
+    items: list[dict[str, Any]] = [
+        {"action": "create", "external_id": str(row["external_id"]), "to": _shown(row, SHOWN)}
+        for _, row in seen.new
+    ]
+    fingerprints = [f"create {c.copy.external_id} {c.hash}" for c, _ in seen.new]
+    risky = 0
+    for change in seen.changed:
+        stored, fields = change.stored, change.fields
+        action = _action(fields)
+        if action != "update" and stored["status"] in ACTIVE and stored["check_out_at"] > now:
+            risky += 1
+        items.append(
+            {
+                "action": action,
+                "external_id": stored["external_id"],
+                "reservation_id": str(stored["id"]),
+                "fields": sorted(fields.keys() - change_detection.QUIET),
+                "from": _shown(stored, fields),
+                "to": _shown(change.row, fields),
+            }
+        )
+        fingerprints.append(
+            f"{action} {stored['external_id']} {stored['version']} {change.row['content_hash']}"
+        )
+    for external_id, stored in gone.items():
+        if stored["check_out_at"] > now:
+            risky += 1
+        items.append(
+            {
+                "action": "cancel",
+                "external_id": external_id,
+                "reservation_id": str(stored["id"]),
+                "from": {"status": stored["status"]},
+                "to": {"status": ReservationStatus.CANCELLED.value},
+            }
+        )
+        fingerprints.append(f"gone {external_id} {stored['version']}")
+    return Plan(
+        todo=seen.todo,
+        gone=sorted(gone),
+        unchanged=seen.unchanged + seen.stale,
+        errors=seen.errors,
+        summary=_summary(items, risky, active),
+        hash=hashlib.sha256("\n".join(sorted(fingerprints)).encode()).hexdigest(),
+        risky=risky,
+        active=active,
+    )
+
+
+def _action(fields: Mapping[str, Any]) -> str:
+    if fields.get("status") == ReservationStatus.CANCELLED:
+        return "cancel"
+    return "move" if change_detection.moved(fields) else "update"
+
+
+def _summary(items: Sequence[Mapping[str, Any]], risky: int, active: int) -> dict[str, Any]:
+    counts = {"create": 0, "update": 0, "move": 0, "cancel": 0}
+    for item in items:
+        counts[item["action"]] += 1
+    order = {"cancel": 0, "move": 1, "update": 2, "create": 3}
+    listed = sorted(items, key=lambda item: (order[item["action"]], item["external_id"]))
+    return {
+        "counts": counts,
+        "risky": risky,
+        "active": active,
+        "stopped": safety_brake.trips(risky, active),
+        "items": listed[:SPELLED_OUT],
+        "more": max(0, len(listed) - SPELLED_OUT),
+    }
+
+
+def _shown(row: Mapping[str, Any], names: Any) -> dict[str, Any]:
+    return {name: reservations.plain(row[name]) for name in SHOWN if name in names}
+
+
+def _still_there(session: Session, channel: str, reading: Reading) -> dict[str, Mapping[str, Any]]:
+    """Rows of ours that a cancellation of what is gone would change."""
+    if not reading.gone:
+        return {}
+    ended = FRONT_DESK | {ReservationStatus.CANCELLED}
+    rows = reservation_rows.read(session, channel, reading.gone, lock=False)
+    return {key: row for key, row in rows.items() if row["status"] not in ended}
+
+
+def _active(session: Session, channel: str, now: datetime) -> int:
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Reservation)
+            .where(
+                Reservation.channel == channel,
+                Reservation.status.in_(ACTIVE),
+                Reservation.check_out_at > now,
+            )
+        )
+        or 0
+    )

@@ -1,0 +1,322 @@
+"""The rows of reconciliation: one per run with its lease, one per item to be asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import clock
+from app.domain.retries import RECONCILIATION
+from app.domain.states import RunStatus
+from app.integrations.channels import ItemError
+from app.models import ReconciliationFailure, ReconciliationLog
+from app.queue import client as queue
+from app.runtime import settings
+from app.services import alerts
+from app.services.leases import EARLY, LEASE
+from app.transaction import transaction
+
+OVERLAP = timedelta(minutes=5)  # C-06
+#: a row that nobody has taken up for as long as a job may last is of no use any more (C-53)
+UNTAKEN = timedelta(minutes=15)
+#: an item that never heals must not make every run read the whole past (C-08)
+HOLD_LIMIT = timedelta(days=7)
+
+STALE = "The run was interrupted and did not come back"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed run, as plain values."""
+
+    id: UUID
+    kind: str
+    started_at: datetime
+    since: datetime | None
+    window: datetime | None  # the watermark of an earlier try of this same row
+    attempt: int
+    dry_run: bool
+    plan_hash: str | None  # a plan a person has agreed to
+    created: int
+    updated: int
+    deleted: int
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an earlier worker had begun to write."""
+        return self.created + self.updated + self.deleted > 0
+
+
+def _work(row: ReconciliationLog) -> Work:
+    return Work(
+        row.id,
+        row.kind,
+        row.started_at,
+        row.since,
+        row.last_run_at,
+        row.attempt,
+        row.dry_run,
+        row.plan_hash,
+        row.created,
+        row.updated,
+        row.deleted,
+    )
+
+
+def open_run(session: Session, kind: str, **fields: Any) -> UUID | None:
+    """Insert the pending row; None when another run of this kind and property holds the place."""
+    close_stale(session, kind)
+    if not fields.get("dry_run"):
+        # This run does what a retry would have done.
+        session.execute(
+            update(ReconciliationLog)
+            .where(ReconciliationLog.kind == kind, ReconciliationLog.next_attempt_at.is_not(None))
+            .values(next_attempt_at=None)
+        )
+    now = clock.utcnow()
+    return session.scalar(
+        insert(ReconciliationLog)
+        .values(kind=kind, started_at=now, created_at=now, updated_at=now, **fields)
+        .on_conflict_do_nothing()
+        .returning(ReconciliationLog.id)
+    )
+
+
+def _is_stale(now: datetime) -> Any:
+    return and_(
+        ReconciliationLog.status == RunStatus.PENDING,
+        or_(
+            ReconciliationLog.lease_until < now,
+            and_(
+                ReconciliationLog.lease_until.is_(None),
+                ReconciliationLog.started_at < now - UNTAKEN,
+            ),
+        ),
+    )
+
+
+def close_stale(session: Session, kind: str | None = None, *, retry: bool = False) -> list[UUID]:
+    """End pending rows whose worker is gone; with `retry` they are due again at once."""
+    now = clock.utcnow()
+    rows = session.scalars(
+        select(ReconciliationLog)
+        .where(_is_stale(now), *([ReconciliationLog.kind == kind] if kind else []))
+        .order_by(ReconciliationLog.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        _close(row, RunStatus.FAILED, now, errors=1, message=STALE, error_kind="stale")
+        again = retry and not row.dry_run and row.attempt < RECONCILIATION.attempts
+        row.next_attempt_at = now if again else None
+    return [row.id for row in rows if row.next_attempt_at is not None]
+
+
+def claim(run_id: UUID) -> Work | None:
+    """Take the run, or the retry a failed one is due for, under a lease; None when there is nothing
+    to take: somebody else has it, or it is over."""
+    with transaction() as session:
+        now = clock.utcnow()
+        row = session.get(ReconciliationLog, run_id, with_for_update=True)
+        if row is None:
+            return None
+        if row.status == RunStatus.PENDING:
+            if row.lease_until is not None and row.lease_until >= now:
+                return None
+            row.lease_until = now + LEASE
+            return _work(row)
+        if row.next_attempt_at is None or row.next_attempt_at > now + EARLY:
+            return None
+        row.next_attempt_at = None
+        session.flush()
+        retry_id = open_run(
+            session,
+            row.kind,
+            property_id=row.property_id,
+            trigger="retry",
+            requested_by=row.requested_by,
+            since=row.since,
+            retry_of=row.id,
+            attempt=row.attempt + 1,
+            plan_hash=row.plan_hash,
+            lease_until=now + LEASE,
+        )
+        return None if retry_id is None else _work(session.get_one(ReconciliationLog, retry_id))
+
+
+def note(run_id: UUID, **fields: Any) -> bool:
+    """Store progress and renew the lease; False when the run is no longer ours."""
+    with transaction() as session:
+        result = session.execute(
+            update(ReconciliationLog)
+            .where(ReconciliationLog.id == run_id, ReconciliationLog.status == RunStatus.PENDING)
+            .values(lease_until=clock.utcnow() + LEASE, **fields)
+            .returning(ReconciliationLog.id)
+        )
+        return result.scalar() is not None
+
+
+def hand_back(run_id: UUID) -> None:
+    """Let go of the run, so that the next worker takes it up at once."""
+    with transaction() as session:
+        session.execute(
+            update(ReconciliationLog)
+            .where(ReconciliationLog.id == run_id, ReconciliationLog.status == RunStatus.PENDING)
+            .values(lease_until=None)
+        )
+
+
+def succeed(run_id: UUID, **fields: Any) -> None:
+    """End a run well; its alarm goes, and retries of earlier ones are not needed any more."""
+    with transaction() as session:
+        row = session.get_one(ReconciliationLog, run_id, with_for_update=True)
+        if row.status != RunStatus.PENDING:
+            return
+        _close(row, RunStatus.SUCCESS, clock.utcnow(), **fields)
+        if not row.dry_run:
+            alerts.resolve(session, "run_failed", row.kind)
+
+
+def fail(
+    run_id: UUID,
+    message: str,
+    error_kind: str,
+    *,
+    retry: bool,
+    pause: float | None = None,
+    **fields: Any,
+) -> None:
+    """End a run badly. With `retry` the next try comes after 2, 4 and 8 s (C-10), each in a row of
+    its own; a person is told when none is left."""
+    with transaction() as session:
+        row = session.get_one(ReconciliationLog, run_id, with_for_update=True)
+        if row.status != RunStatus.PENDING:
+            return
+        now = clock.utcnow()
+        values = {"errors": 1, "message": message, "error_kind": error_kind} | fields
+        _close(row, RunStatus.FAILED, now, **values)
+        if retry and not row.dry_run:
+            row.next_attempt_at = RECONCILIATION.next_attempt(row.attempt, now, at_least=pause)
+        if row.next_attempt_at is not None:
+            queue.enqueue("reconciliation.run", row.id, at=row.next_attempt_at)
+        elif not row.dry_run:
+            alerts.raise_alert(
+                session,
+                "run_failed",
+                row.kind,
+                "warning",
+                "The last reconciliation failed",
+                f"{message}. The page Reconciliation shows the run; start a new one from there.",
+            )
+
+
+def _close(row: ReconciliationLog, status: RunStatus, now: datetime, **fields: Any) -> None:
+    row.status = status
+    row.completed_at = now
+    row.duration = max(0, round((now - row.started_at).total_seconds() * 1000))
+    row.lease_until = None
+    for name, value in fields.items():
+        setattr(row, name, value)
+
+
+def watermark(session: Session, kind: str, channel: str) -> datetime:
+    """From when on a run asks for changes: the start of the last good run minus an overlap (C-06),
+    the configured hours for the first one (C-07), held back by items that failed (C-08).
+
+    A run with a start of its own leaves it alone: it may have left a gap before.
+    """
+    now = clock.utcnow()
+    last = session.scalar(
+        select(func.max(ReconciliationLog.started_at)).where(
+            ReconciliationLog.kind == kind,
+            ReconciliationLog.status == RunStatus.SUCCESS,
+            ReconciliationLog.dry_run.is_(False),
+            ReconciliationLog.since.is_(None),
+        )
+    )
+    since = now - timedelta(hours=settings().stays_first_run_hours)
+    if last is not None:
+        since = last - OVERLAP
+    held = session.scalar(
+        select(func.min(ReconciliationFailure.source_modified_at)).where(
+            ReconciliationFailure.channel == channel,
+            ReconciliationFailure.source_modified_at > now - HOLD_LIMIT,
+        )
+    )
+    return since if held is None else min(since, held)
+
+
+def failed_items(session: Session, channel: str, limit: int) -> list[str]:
+    """Ids to ask for again, longest waiting first."""
+    return list(
+        session.scalars(
+            select(ReconciliationFailure.external_id)
+            .where(ReconciliationFailure.channel == channel)
+            .order_by(ReconciliationFailure.last_failed_at, ReconciliationFailure.id)
+            .limit(limit)
+        )
+    )
+
+
+def remember_failures(
+    session: Session,
+    channel: str,
+    errors: Sequence[ItemError],
+    modified: Mapping[str, datetime | None],
+    healed: Collection[str],
+) -> None:
+    """Keep what failed, by id and reason only, and forget what has healed."""
+    failed = {error.external_id: error for error in errors if error.external_id}
+    waiting = set(
+        session.scalars(
+            select(ReconciliationFailure.external_id).where(
+                ReconciliationFailure.channel == channel
+            )
+        )
+    )
+    over = sorted(waiting.intersection(healed) - failed.keys())
+    if over:
+        session.execute(
+            delete(ReconciliationFailure).where(
+                ReconciliationFailure.channel == channel,
+                ReconciliationFailure.external_id.in_(over),
+            )
+        )
+    if not failed:
+        return
+    now = clock.utcnow()
+    statement = insert(ReconciliationFailure).values(
+        [
+            {
+                "channel": channel,
+                "external_id": external_id,
+                "kind": error.kind,
+                "reason": error.reason[:500],
+                "source_modified_at": modified.get(external_id),
+                "first_failed_at": now,
+                "last_failed_at": now,
+            }
+            for external_id, error in sorted(failed.items())
+        ]
+    )
+    said = statement.excluded
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["channel", "external_id"],
+            set_={
+                "kind": said.kind,
+                "reason": said.reason,
+                "attempts": ReconciliationFailure.attempts + 1,
+                "source_modified_at": func.coalesce(
+                    ReconciliationFailure.source_modified_at, said.source_modified_at
+                ),
+                "last_failed_at": now,
+            },
+        )
+    )
