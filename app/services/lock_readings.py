@@ -55,6 +55,12 @@ def _next(lock: Lock, at: datetime | None) -> None:
         queue.enqueue("credentials.read_lock", lock.id, at=at)
 
 
+def note_silence(lock: Lock, error: IntegrationError, now: datetime) -> None:
+    """Remember since when the lock itself does not answer; the vendor's cloud may well."""
+    if error.kind == "lock_offline":
+        lock.silent_since = lock.silent_since or now
+
+
 def read(lock_id: UUID) -> bool:
     """Read the lock if it is due and nobody else does. Returns whether it was read."""
     now = clock.utcnow()
@@ -114,7 +120,6 @@ def _record_silence(lock_id: UUID, reason: str) -> None:
             return
         lock.read_lease_until = None
         lock.last_error = reason[:500]
-        lock.silent_since = lock.silent_since or now
         lock.reads += 1
         _next(lock, next_read(lock.reads, now, _nearest_arrival(session, lock_id, now)))
         _alarm_overdue(session, _live(session, lock_id), now)
@@ -145,8 +150,9 @@ def _record(lock_id: UUID, listed: Sequence[LockPin]) -> list[str]:
             return []
         lock.read_lease_until = None
         lock.last_read_at = lock.last_seen_at = now
-        lock.silent_since = lock.last_error = None
+        lock.last_error = None
         live = _live(session, lock_id)
+        before = {credential.id: credential.state for credential in live}
         for credential in live:
             pin = by_ref.get(credential.vendor_ref or "") or by_name.get(credential.vendor_name)
             if credential.state == CredentialState.REVOKING:
@@ -154,6 +160,12 @@ def _record(lock_id: UUID, listed: Sequence[LockPin]) -> list[str]:
                     purge.append(pin.ref)
             else:
                 _settle_delivery(session, credential, pin, now)
+        if any(
+            credential.state != before[credential.id]
+            and credential.state in (CredentialState.INSTALLED, CredentialState.REVOKED)
+            for credential in live
+        ):
+            lock.silent_since = None  # the cloud answers for a silent lock; only the lock does this
         _alarm_overdue(session, live, now)
         lock.reads += 1
         _next(lock, _when_again(session, lock, live, now))

@@ -409,6 +409,7 @@ def _record_failure(task: _Task, error: IntegrationError) -> None:
         credential = session.get_one(Credential, task.credential_id, with_for_update=True)
         credential.last_error, credential.last_error_kind = str(error)[:500], error.kind
         credential.next_attempt_at = job.next_attempt_at
+        lock_readings.note_silence(session.get_one(Lock, credential.lock_id), error, now)
         if isinstance(error, Unconfirmed):
             uncertain = True
         elif isinstance(error, NotFound) and task.ref is not None:

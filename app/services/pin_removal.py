@@ -190,6 +190,7 @@ def _record_failure(task: _Task, error: IntegrationError) -> None:
             )
         # Whether or not the delete arrived, the lock itself knows.
         lock = session.get_one(Lock, task.lock_id)
+        lock_readings.note_silence(lock, error, now)
         if lock.next_read_at is None:
             lock_readings.watch(session, lock, now)
         if job.reservation_id is not None:
