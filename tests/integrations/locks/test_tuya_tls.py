@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import tinytuya
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -107,3 +108,17 @@ def test_an_answer_that_trickles_is_cut(
     assert time.monotonic() - began < 4
     assert TuyaLocks(line).list_pins(TARGET) == []
     line.close()
+
+
+def test_a_client_of_somebody_else_in_this_process_is_kept_from_redirects_too(
+    secure: StandIn, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transport is process-wide (§9): a plain tinytuya client still works, within limits."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    plain = tinytuya.Cloud("eu", ACCESS_ID, ACCESS_SECRET, initial_token="stale")
+    plain.urlhost = secure.url.removeprefix("https://")
+    secure.expire_token(1010, "token invalid")
+    assert plain.cloudrequest("/v1.0/devices/lock1/door-lock/temp-passwords")["result"] == []
+    secure.fail("/temp-passwords", "redirect")
+    plain.cloudrequest("/v1.0/devices/lock1/door-lock/temp-passwords")
+    assert not secure.sent("/elsewhere")
