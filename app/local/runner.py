@@ -137,18 +137,20 @@ class Runner:
         """Print the URL when the page behind it can be opened."""
         assert self.supervisor is not None
         deadline = time.monotonic() + READY_SECONDS
-        while not self.stopping and not _ready(port) and time.monotonic() < deadline:
+        while not (ready := _ready(port)) and not self.stopping and time.monotonic() < deadline:
             self.supervisor.turn(0.1)
-        if self.stopping:
-            return
         lines = ["", f"  Turnkey is at {url}"]
-        if not _ready(port):
+        if self.stopping:  # the password is told even so: it cannot be asked for again
+            lines = [""]
+        elif not ready:
             lines = ["", f"  Turnkey is starting at {url} but is not ready yet: see above"]
         if welcome:
             lines.append(f"  {welcome}")
-        if sandbox:
-            lines.append(f"  The sandbox is at http://localhost:{_sandbox_port()}")
-        say("\n".join([*lines, "  Ctrl-C stops everything.", ""]))
+        if not self.stopping:
+            if sandbox:
+                lines.append(f"  The sandbox is at http://localhost:{_sandbox_port()}")
+            lines.append("  Ctrl-C stops everything.")
+        say("\n".join([*lines, ""]))
 
     def _stop(self) -> None:
         if self.supervisor is not None:
