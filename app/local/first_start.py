@@ -1,4 +1,4 @@
-"""Brings the database up to date and an admin into it: `python -m app.local.first_start`."""
+"""Brings the database up to date, and an admin and the demo into it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,14 @@ def main() -> int:
     from flask_migrate import upgrade
 
     from app.factory import create_app
+    from app.local import demo
+    from app.runtime import settings
 
     with create_app().app_context():
         upgrade()
         welcome = make_admin()
+        if settings().sandbox:
+            demo.fill_if_empty()
     with os.fdopen(options.tell, "w", closefd=options.tell > 2) as stream:
         stream.write(welcome + "\n" if welcome else "")
     return 0
