@@ -21,12 +21,12 @@ from app.domain.card_data import without_cards
 from app.domain.states import EventStatus
 from app.errors import NotFound, Unavailable
 from app.integrations.channels import ChannelReservation
-from app.integrations.errors import IntegrationError, Rejected, Unreadable
+from app.integrations.errors import IntegrationError, Rejected
 from app.models import Accommodation, ChannelEvent, ChannelProperty, Property, Reservation
 from app.queue import client as queue
 from app.services import event_rows, leases, reservations, stays_events, vendors
 from app.services.event_rows import WAITING, LeaseLost, Work
-from app.services.stays_events import Finding
+from app.services.stays_events import Finding, Malformed
 from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -118,6 +118,17 @@ def receive(
     return Received(event_id, duplicate)
 
 
+def known(event_id: str, *, source: str = "stays") -> bool:
+    """Whether a message with the sender's id `event_id` is stored already (DECISIONS 12)."""
+    with transaction() as session:
+        found = session.scalar(
+            select(ChannelEvent.id).where(
+                ChannelEvent.idempotency_key == _key(source, event_id, b"")
+            )
+        )
+    return found is not None
+
+
 def process(event_id: UUID) -> None:
     """Take in what a stored message says, or note why not and when it is tried again (C-11).
 
@@ -130,11 +141,10 @@ def process(event_id: UUID) -> None:
         _take_in(work, _look_into(work))
     except LeaseLost:
         log.warning("event_lease_lost", event_id=str(event_id))
-    except (Unreadable, Rejected, _Refused) as error:
-        # Stays may answer with half a page and be well the next minute; a stored message stays
-        # what it is.
-        heals = isinstance(error, Unreadable) and error.code != "field"
-        _fail(work, str(error), getattr(error, "kind", "invalid"), heals=heals)
+    except (Malformed, _Refused) as error:
+        _fail(work, str(error), "invalid", heals=False)
+    except Rejected as error:
+        _fail(work, error.message, error.kind, heals=False)
     except IntegrationError as error:
         vendors.note_error(work.source, error)
         _fail(work, error.message, error.kind, heals=True, pause=error.retry_after)

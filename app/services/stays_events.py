@@ -31,6 +31,10 @@ CANCELLING = ("reservation.cancelled", "reservation.canceled", "reservation.dele
 PAYMENTS = "reservation.payments."
 
 
+class Malformed(Exception):
+    """The stored message itself makes no sense and never will; says so without guest data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """The outside of a message: what it is called and whom it is about."""
@@ -92,24 +96,24 @@ def is_hint(payload: Mapping[str, Any]) -> bool:
 def look_into(event_type: str, payload: Mapping[str, Any], received_at: datetime) -> Finding:
     """Find out what the message means for the reservation; may ask the channel.
 
-    Raises Unreadable for a message that will never make sense, another IntegrationError or
-    Unavailable when the channel cannot be asked now.
+    Raises Malformed for a message that will never make sense, IntegrationError or Unavailable when
+    the channel cannot be asked now.
     """
     if is_hint(payload):
         external_id = external.payload_id(payload.get("payload"))
         if external_id is None:
-            raise Unreadable("payload._id: expected an id", vendor=CHANNEL, code="field")
+            raise Malformed("payload._id: expected an id")
         return _reread(external_id)
     said_at = simple.instant(payload.get("timestamp")) or received_at
     data = payload.get("data")
     cancels = event_type in CANCELLING
     try:
         copy = simple.parse_simple(data)  # type: ignore[arg-type]
-    except Unreadable:
+    except Unreadable as error:
         # A cancellation may say no more than which booking it is about.
         external_id = simple.reservation_id(data)
         if not cancels or external_id is None:
-            raise
+            raise Malformed(error.message) from None
         return Finding(said_at, gone=external_id)
     if cancels:
         copy = replace(copy, status=ReservationStatus.CANCELLED.value)

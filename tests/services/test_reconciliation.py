@@ -284,7 +284,8 @@ class TestScenario2:
 
     def test_it_is_asked_for_by_id_until_it_heals(self, stays: FakeChannel, clock: Clock) -> None:
         room = make_accommodation()
-        stays.put(make_copy(room, "BAD", check_out_on=date(2026, 3, 1)))
+        bad = make_copy(room, "BAD", check_out_on=date(2026, 3, 1))
+        stays.put(bad, at=clock.now - timedelta(hours=1))
         run()
         clock.move(hours=1)
         row = run()
