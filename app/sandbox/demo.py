@@ -245,7 +245,7 @@ def _arrange(day: _Day) -> set[str]:
     # awaiting: booked, and not due for days
     unit = room(LISBON, "14")
     arrival = today["MA"] + days(3)
-    day.add(LISBON, unit, arrival, arrival + days(4), type="reserved", label="awaiting", lead=40)
+    day.add(LISBON, unit, arrival, arrival + days(4), label="awaiting", lead=40)
     # revoking: its lock takes the PIN, falls asleep, and only then the guest cancels
     unit = room(KYOTO, "01")
     arrival = opened["KM"]

@@ -66,6 +66,7 @@ def test_every_state_has_its_stay(now: datetime) -> None:
     assert arranged(world, LISBON, "12")[0].story == "cancel"
     assert arranged(world, LISBON, "13")[0].type == "canceled"
     awaiting = arranged(world, LISBON, "14")[0]
+    assert awaiting.type == "booked"  # a pre-reservation would need no PIN yet
     assert window(LISBON, awaiting)[0] > now + timedelta(hours=24)
 
     revoking = arranged(world, KYOTO, "01")[0]
