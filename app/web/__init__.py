@@ -27,8 +27,9 @@ def register(app: Flask) -> None:
     rendering.init(app)
     navigation.init(app)
     pages = tuple(_page_blueprints())
-    sessions.init(app, pages=frozenset(bp.name for bp in pages))
-    csrf.init(app, pages=frozenset(bp.name for bp in pages))
+    names = app.extensions["pages"] = frozenset(bp.name for bp in pages)
+    sessions.init(app, pages=names)
+    csrf.init(app, pages=names)
     for bp in pages:
         app.register_blueprint(bp)
     error_pages.init(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask, Response, g, request
-from flask_babel import Babel
+from flask_babel import Babel, refresh
 from werkzeug.wrappers import Response as BaseResponse
 
 #: the word in `?lang=` and the cookie, and the locale it stands for
@@ -53,6 +53,10 @@ def init(app: Flask) -> None:
     app.jinja_env.globals.update(
         language=current, html_lang=html_lang, theme=theme, language_names=NAMES
     )
+
+    @app.before_request
+    def choose_again() -> None:
+        refresh()  # who keeps a context open over several requests may get several languages
 
     @app.after_request
     def remember_language(response: Response) -> Response:

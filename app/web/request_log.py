@@ -11,6 +11,8 @@ from flask import Flask, Response, g, request
 
 log = structlog.get_logger("turnkey.access")
 
+#: the last part of a webhook's address is its secret (INTERFACES §6)
+_TOKEN = re.compile(r"(/webhooks/\w+/)(?!reservation$).+", re.DOTALL)
 #: what we accept from a proxy in front of us: short and harmless in a log line
 _GIVEN = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 
@@ -39,11 +41,16 @@ def init(app: Flask) -> None:
         log.info(
             "request",
             method=request.method,
-            path=request.path,  # without the query: it may name a guest
+            path=_path(),
             status=response.status_code,
             ms=round((time.perf_counter() - started) * 1000, 1) if started else None,
         )
         return response
+
+
+def _path() -> str:
+    """Without the query, which may name a guest, and without a token that is part of the path."""
+    return _TOKEN.sub(r"\1[removed]", request.path)
 
 
 def _new_id() -> str:

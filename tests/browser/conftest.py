@@ -109,9 +109,11 @@ def desk(browser: Browser, server: str, app: Flask) -> Iterator[Callable[..., De
         page.on("pageerror", lambda error: one.complaints.append(f"script: {error}"))
         page.on(
             "console",
-            lambda said: one.complaints.append(f"console: {said.text}")
-            if said.type in ("error", "warning") and "status of 4" not in said.text
-            else None,
+            lambda said: (
+                one.complaints.append(f"console: {said.text}")
+                if said.type in ("error", "warning") and "status of 4" not in said.text
+                else None
+            ),
         )
         desks.append(one)
         return one
