@@ -60,7 +60,8 @@ limiter = Limiter(
     in_memory_fallback_enabled=True,
     key_prefix="turnkey",
 )
-#: failed sign-ins, at whichever door: per address and e-mail, then per address
+#: failed sign-ins, at whichever door: per address and e-mail, then per address; both go between
+#: the route and the view
 sign_in_limits = (
     limiter.shared_limit(
         "10 per minute; 60 per hour",

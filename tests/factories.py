@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
+
+from argon2 import PasswordHasher
 
 from app.models import (
     Accommodation,
@@ -15,10 +18,12 @@ from app.models import (
     Property,
     Reservation,
     RoomType,
+    User,
 )
 from app.transaction import transaction
 
 T = TypeVar("T")
+PASSWORD = "correct horse battery"
 _number = itertools.count(1)
 
 
@@ -137,3 +142,18 @@ def credentials_of(reservation: Reservation) -> list[Credential]:
             .filter_by(reservation_id=reservation.id)
             .order_by(Credential.created_at, Credential.id)
         )
+
+
+@lru_cache(maxsize=1)
+def _password_hash() -> str:
+    return PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
+
+
+def make_user(role: str = "staff", **fields: Any) -> User:
+    """A user whose password is `PASSWORD`; hashed cheaply, so that tests need not wait."""
+    defaults = {
+        "email": f"{role}{next(_number)}@example.org",
+        "role": role,
+        "password_hash": _password_hash(),
+    }
+    return _saved(User(**(defaults | fields)))

@@ -7,6 +7,8 @@ from http import HTTPStatus
 
 import structlog
 from flask import Blueprint, Response, current_app, jsonify
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
 
 from app import errors
@@ -49,6 +51,8 @@ def install(bp: Blueprint) -> None:
     bp.register_error_handler(errors.ServiceError, _refused)
     bp.register_error_handler(Unauthenticated, _unauthenticated)
     bp.register_error_handler(HTTPException, _http)
+    bp.register_error_handler(OperationalError, _away)
+    bp.register_error_handler(PoolTimeout, _away)
     bp.register_error_handler(Exception, _broken)
 
 
@@ -74,6 +78,14 @@ def _http(error: HTTPException) -> Response:
     for name, value in error.get_headers():
         if name.lower() == "allow":
             response.headers[name] = value
+    return response
+
+
+def _away(error: Exception) -> Response:
+    """The database is away or overloaded: whoever asks may come back, and senders do."""
+    log.error("database_unavailable", error=type(error).__name__)
+    response = problem(503, "the database does not answer right now")
+    response.headers["Retry-After"] = "10"
     return response
 
 

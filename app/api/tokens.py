@@ -41,6 +41,8 @@ class Credentials(Input):
 
 
 @bp.post("/auth/token")
+@sign_in_limits[0]
+@sign_in_limits[1]
 def create() -> ResponseReturnValue:
     """A bearer token for an e-mail address and a password."""
     given = body(Credentials)
@@ -53,10 +55,6 @@ def create() -> ResponseReturnValue:
         expires_in=int(LIFETIME.total_seconds()),
         role=user.role,
     )
-
-
-for _limit in sign_in_limits:
-    _limit(create)
 
 
 def issue(user: User) -> str:

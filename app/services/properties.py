@@ -65,7 +65,7 @@ def connect_stays(session: Session, property_id: UUID) -> None:
     """Give the property its `stays` connection, if it has none; Stays has no id for a building."""
     session.execute(
         insert(ChannelProperty)
-        .values(property_id=property_id, channel_name="stays", channel_property_id=str(property_id))
+        .values(property_id=property_id, channel_name="stays", channel_property_id="stays")
         .on_conflict_do_nothing(index_elements=["property_id", "channel_name"])
     )
 

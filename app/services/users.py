@@ -64,11 +64,11 @@ def authenticate(email: str, password: str) -> User | None:
     stored = user.password_hash if user is not None else _NOBODY
     if not _matches(stored, password) or user is None or not user.is_active:
         return None
-    changes: dict[str, object] = {"last_login_at": clock.utcnow()}
-    if _hasher.check_needs_rehash(stored):
-        changes["password_hash"] = _hash(password)
+    rehashed = _hash(password) if _hasher.check_needs_rehash(stored) else None
     with transaction() as session:
-        session.execute(update(User).where(User.id == user.id).values(changes))
+        user = session.get_one(User, user.id)
+        user.last_login_at = clock.utcnow()
+        user.password_hash = rehashed or user.password_hash
     return user
 
 
