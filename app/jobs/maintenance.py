@@ -11,6 +11,11 @@ def sweep() -> None:
     maintenance.sweep()
 
 
+def watch() -> None:
+    """Raise the alarms that only the passing of time brings."""
+    maintenance.watch()
+
+
 def heartbeat(kind: str = "worker", name: str | None = None) -> None:
     """Note that a process lives; by default the worker that runs this."""
     maintenance.heartbeat(kind, name or process_name(kind))

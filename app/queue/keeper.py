@@ -31,7 +31,7 @@ from app.runtime import settings
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
-UPKEEP_SECONDS = 12.0
+UPKEEP_SECONDS = 10.0  # leases last 45 s, and lapsed work is to be taken up within 60
 UPKEEP_LIMIT = 10.0
 LONGEST_PAUSE = 10.0
 BATCH = 500

@@ -73,6 +73,7 @@ _SPECS = (
         60,
         every=timedelta(seconds=15),
     ),
+    JobSpec("maintenance.watch", "app.jobs.maintenance.watch", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec(
         "maintenance.heartbeat",
         "app.jobs.maintenance.heartbeat",

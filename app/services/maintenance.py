@@ -27,23 +27,38 @@ SWEEPERS: dict[str, Callable[[datetime], int]] = {
     "reconciliation": lambda now: reconciliation.queue_due(now),
 }
 
+#: Each looks for one kind of trouble that no event announces, and says how much there is.
+WATCHERS: dict[str, Callable[[datetime], int]] = {
+    "late": lambda now: credentials.watch_deadlines(now),
+}
+
 
 def sweep() -> dict[str, int]:
-    """Queue everything due; how much there was of each kind. One kind failing stops no other."""
+    """Queue everything due; how much there was of each kind."""
+    return _each("sweep", SWEEPERS)
+
+
+def watch() -> dict[str, int]:
+    """Raise alerts for what is late; how much there was of each kind."""
+    return _each("watch", WATCHERS)
+
+
+def _each(action: str, works: dict[str, Callable[[datetime], int]]) -> dict[str, int]:
+    """Do all of them: one kind failing stops no other, but the job stands as failed."""
     now = clock.utcnow()
-    queued: dict[str, int] = {}
+    found: dict[str, int] = {}
     failed: Exception | None = None
-    for kind, queue_due in SWEEPERS.items():
+    for kind, work in works.items():
         try:
-            queued[kind] = queue_due(now)
+            found[kind] = work(now)
         except Exception as error:
             failed = error
-            log.error("sweep_failed", kind=kind, error=type(error).__name__)
-    if any(queued.values()):
-        log.info("swept", **queued)
+            log.error(f"{action}_failed", kind=kind, error=type(error).__name__)
+    if any(found.values()):
+        log.info(f"{action}_found", **found)
     if failed is not None:
-        raise failed  # the job stands as failed, so that it shows
-    return queued
+        raise failed
+    return found
 
 
 def heartbeat(kind: str, name: str) -> None:

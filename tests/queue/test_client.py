@@ -187,7 +187,7 @@ def test_a_newer_order_outdoes_the_job_given_back(app: Flask, redis: Any, clock:
     ],
 )
 def test_only_ids_travel(app: Flask, name: str, arg: str | None, job_id: str | None) -> None:
-    with pytest.raises(ValueError, match="argument|UUID|job id"):
+    with pytest.raises(ValueError, match=r"argument|UUID|job id"):
         enqueue(name, arg, job_id=job_id)
 
 

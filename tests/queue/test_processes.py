@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 from flask import Flask
 
@@ -194,6 +195,17 @@ def test_worker_and_clock_outlive_redis(processes: Processes, queue_app: Flask) 
     assert stop(worker) < 10
 
 
+def test_processes_start_without_redis(processes: Processes, queue_app: Flask) -> None:
+    processes.redis.stop()
+    processes.worker()
+    processes.clock()
+    processes.wait(lambda: processes.said("redis_unreachable") >= 4)
+    processes.redis.start()
+    processes.wait(lambda: processes.ran("tick"))
+    client.enqueue("sample.quick", str(uuid4()), at=_in(1))
+    processes.wait(lambda: processes.ran("quick"))
+
+
 def test_a_worker_without_redis_stops_in_time(processes: Processes) -> None:
     worker, clock = processes.worker(), processes.clock()
     processes.redis.stop()
@@ -270,6 +282,34 @@ def test_memory(processes: Processes, queue_app: Flask) -> None:
     sizes = {pid: _memory(pid) for pid in (worker.pid, clock.pid, *_children(worker.pid))}
     assert len(sizes) == 6
     assert max(sizes.values()) < 150, sizes
+
+
+def test_the_real_processes(processes: Processes, database: str) -> None:
+    """`python worker.py` and the clock, with the real jobs: alive in the table, and not too big."""
+    worker, clock = processes.start("worker.py"), processes.start("-m", "app.queue.clock")
+
+    def seen() -> set[str]:
+        with psycopg.connect(database) as connection:
+            rows = connection.execute("SELECT kind, name FROM process_heartbeats").fetchall()
+        assert all(str(name).startswith(f"{kind}@") for kind, name in rows)
+        return {kind for kind, _ in rows}
+
+    def swept() -> bool:
+        return any(
+            line.get("event") == "job_ended" and line.get("job") == "maintenance.sweep"
+            for line in processes.lines()
+        )
+
+    processes.wait(lambda: seen() == {"worker", "clock"})
+    processes.wait(swept, 25)
+    ended = [line for line in processes.lines() if line.get("event") == "job_ended"]
+    assert {line["outcome"] for line in ended} == {"done"}
+    assert not processes.said("upkeep_failed")
+    assert not processes.said("heartbeat_failed")
+    sizes = {pid: _memory(pid) for pid in (worker.pid, clock.pid, *_children(worker.pid))}
+    assert max(sizes.values()) < 150, sizes
+    assert stop(clock) < 2
+    assert stop(worker) < 3
 
 
 def test_a_failed_job_tells_no_secret(processes: Processes, queue_app: Flask) -> None:

@@ -42,6 +42,10 @@ def test_a_sweep_over_nothing(app: Flask, clock: Clock) -> None:
     assert maintenance.sweep() == {"credentials": 0, "events": 0, "reconciliation": 0}
 
 
+def test_a_watch_over_nothing(app: Flask, clock: Clock) -> None:
+    assert maintenance.watch() == {"late": 0}
+
+
 def test_a_heartbeat_moves_its_own_row(app: Flask, clock: Clock) -> None:
     started = clock.now
     maintenance.heartbeat("worker", "worker@a:1")
