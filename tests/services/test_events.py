@@ -138,6 +138,14 @@ class TestReceiving:
         assert again == (first.event_id, True)
         assert count(ChannelEvent) == 1
 
+    def test_a_known_id(self) -> None:
+        send(message(booking(make_accommodation()), eventId="E1"))
+        assert events.known("E1")
+        assert not events.known("E2")
+        long = "E" * 300
+        send(message(booking("X"), eventId="E" * 255))
+        assert not events.known(long)
+
     def test_without_an_id_the_bytes_decide(self) -> None:
         body = message(booking(make_accommodation()))
         first, again = send(body), send(body)
