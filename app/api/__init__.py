@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, current_app, request
-from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import MapAdapter
+from flask import Blueprint, Flask
 
 from app.api import (
     accommodations,
@@ -17,10 +14,10 @@ from app.api import (
     reconciliation,
     reservations,
     tokens,
+    unknown,
     webhooks,
 )
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 #: what answers under /api/admin, behind a token
 NOUNS = (
     reconciliation.bp,
@@ -39,23 +36,6 @@ def register(app: Flask) -> None:
     app.register_blueprint(probes.bp)
 
 
-def nowhere(rest: str = "") -> ResponseReturnValue:
-    """404, or 405 when the path answers to other methods."""
-    adapter = current_app.create_url_adapter(request)
-    allowed = [method for method in METHODS if adapter and _answers(adapter, method)]
-    if allowed:
-        raise MethodNotAllowed(valid_methods=allowed)
-    raise NotFound("nothing answers at this address")
-
-
-def _answers(adapter: MapAdapter, method: str) -> bool:
-    try:
-        endpoint, _ = adapter.match(request.path, method=method)
-    except HTTPException:
-        return False
-    return not str(endpoint).endswith(".nowhere")
-
-
 admin = Blueprint("admin", __name__)
 admin.before_request(tokens.guard)
 for noun in NOUNS:
@@ -66,6 +46,4 @@ problems.install(api)
 api.register_blueprint(tokens.bp)
 api.register_blueprint(webhooks.bp)
 api.register_blueprint(admin, url_prefix="/admin")
-# What no route answers still gets a problem, not a page.
-for rule in ("/", "/<path:rest>"):
-    api.add_url_rule(rule, view_func=nowhere, methods=METHODS, provide_automatic_options=False)
+unknown.catch(api)

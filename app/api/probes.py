@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from app.api import problems
+from app.api import problems, unknown
 from app.services import health
 
 bp = Blueprint("probes", __name__, url_prefix="/health")
 problems.install(bp)
+unknown.catch(bp)
 
 
 @bp.get("/live")

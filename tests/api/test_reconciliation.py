@@ -1,0 +1,150 @@
+"""Reconciliation over JSON: status, runs, starting one (STAY-52…58, C-05, C-12)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.errors import Unavailable
+from app.models import ReconciliationLog
+from app.services import vendors
+from app.transaction import transaction
+from tests.api.conftest import Call, Headers
+from tests.conftest import Clock
+from tests.factories import reload
+
+
+def make_run(**fields: Any) -> ReconciliationLog:
+    started = fields.pop("started_at", datetime(2026, 3, 10, 11, 30, tzinfo=UTC))
+    values: dict[str, Any] = {
+        "kind": "stays", "status": "success", "started_at": started,
+        "completed_at": started + timedelta(seconds=135), "duration": 135_000,
+        "fetched": 45, "created": 3, "updated": 12, "orphaned": 2, "deleted": 1, "errors": 1,
+        "message": "1 of 45 reservations failed",
+    }  # fmt: skip
+    with transaction() as session:
+        row = ReconciliationLog(**(values | fields))
+        session.add(row)
+        session.flush()
+        session.refresh(row)
+    return row
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stays is configured; nobody asks it anything here."""
+    monkeypatch.setattr(vendors, "channel_client", lambda channel="stays": object())
+
+
+def test_status_before_the_first_run(api: Call, clock: Clock) -> None:
+    assert api("GET", "/reconciliation/status").json == {
+        "data": {
+            "lastRun": None,
+            "nextRun": "2026-03-10T12:30:00Z",
+            "currentStatus": "never_run",
+            "schedule": "*/30 * * * * (Every 30 minutes)",
+        }
+    }
+
+
+def test_status_after_a_run(api: Call, clock: Clock) -> None:
+    row = make_run()
+    data = api("GET", "/reconciliation/status").json["data"]
+    assert data["lastRun"] == {
+        "id": str(row.id), "startedAt": "2026-03-10T11:30:00Z",
+        "completedAt": "2026-03-10T11:32:15Z", "duration": 135_000, "status": "success",
+        "message": "1 of 45 reservations failed",
+        "stats": {"fetched": 45, "created": 3, "updated": 12, "orphaned": 2, "deleted": 1,
+                  "errors": 1},
+    }  # fmt: skip
+    assert data["currentStatus"] == "success"
+
+
+def test_status_of_another_kind(api: Call) -> None:
+    make_run()
+    data = api("GET", "/reconciliation/status?kind=beds24_rates").json["data"]
+    assert data["currentStatus"] == "never_run"
+    wrong = api("GET", "/reconciliation/status?kind=hotels")
+    assert (wrong.status_code, wrong.json["errors"][0]["field"]) == (400, "kind")
+
+
+def test_runs_are_listed_newest_first_with_filters(api: Call) -> None:
+    old = make_run(started_at=datetime(2026, 3, 9, tzinfo=UTC), status="failed")
+    new = make_run(retry_of=old.id, attempt=2)
+
+    def ids(query: str) -> list[str]:
+        return [row["id"] for row in api("GET", f"/reconciliation/runs?{query}").json["runs"]]
+
+    assert ids("") == [str(new.id), str(old.id)]
+    assert ids("status=failed") == [str(old.id)]
+    assert ids("kind=beds24_rates") == []
+    assert ids("limit=1&page=2") == [str(old.id)]
+    shown = api("GET", f"/reconciliation/runs/{new.id}").json
+    assert (shown["retry_of"], shown["attempt"]) == (str(old.id), 2)
+    assert (shown["duration"], shown["stats"]["fetched"], shown["plan"]) == (135_000, 45, None)
+    assert api("GET", f"/reconciliation/runs/{uuid4()}").status_code == 404
+
+
+def test_starting_a_run(app: Flask, api: Call, connected: None) -> None:
+    answer = api("POST", "/reconciliation/runs", {"kind": "stays", "dry_run": True})
+    assert answer.status_code == 202, answer.data
+    row = reload(ReconciliationLog(id=answer.json["runId"]))
+    assert (row.status, row.trigger, row.dry_run) == ("pending", "manual", True)
+    assert row.requested_by is not None
+    again = api("POST", "/reconciliation/runs", {"kind": "stays"})
+    assert again.status_code == 409
+    assert api("GET", "/reconciliation/status").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({}, "kind"),
+        ({"kind": "hotels"}, "kind"),
+        ({"kind": 7}, "kind"),
+        ({"kind": "stays", "since": "yesterday"}, "since"),
+        ({"kind": "stays", "since": "2026-03-01T00:00:00"}, "since"),
+        ({"kind": "stays", "since": "2999-01-01T00:00:00Z"}, "since"),
+        ({"kind": "stays", "dry_run": "yes"}, "dry_run"),
+        ({"kind": "stays", "property_id": "x"}, "property_id"),
+        ({"kind": "stays", "force": True}, "force"),
+    ],
+)
+def test_a_bad_field_is_named(
+    api: Call, connected: None, given: dict[str, Any], field: str
+) -> None:
+    answer = api("POST", "/reconciliation/runs", given)
+    assert answer.status_code == 400, answer.data
+    assert [error["field"] for error in answer.json["errors"]] == [field]
+
+
+def test_a_channel_that_is_not_configured_is_503(
+    api: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def off(channel: str = "stays") -> None:
+        raise Unavailable("Stays is not configured")
+
+    monkeypatch.setattr(vendors, "channel_client", off)
+    assert api("POST", "/reconciliation/runs", {"kind": "stays"}).status_code == 503
+
+
+def test_applying_needs_a_plan_that_waits(api: Call, connected: None) -> None:
+    row = make_run()
+    path = f"/reconciliation/runs/{row.id}/apply"
+    assert api("POST", path, {}).status_code == 400
+    assert api("POST", path, {"plan_hash": "abc"}).status_code == 409
+    unknown = f"/reconciliation/runs/{uuid4()}/apply"
+    assert api("POST", unknown, {"plan_hash": "abc"}).status_code == 404
+
+
+def test_staff_look_and_do_not_start(client: FlaskClient, staff: Headers) -> None:
+    base = "/api/admin/reconciliation"
+    assert client.get(f"{base}/status", headers=staff).status_code == 200
+    assert client.get(f"{base}/runs", headers=staff).status_code == 200
+    started = client.post(f"{base}/runs", json={"kind": "stays"}, headers=staff)
+    assert started.status_code == 403
