@@ -15,6 +15,7 @@ from flask.testing import FlaskCliRunner
 
 from app import cli
 from app.errors import Conflict
+from app.extensions import db
 from app.factory import create_app
 from app.integrations.errors import Unreachable
 from app.integrations.locks import LockPin, LockPinState
@@ -233,3 +234,5 @@ def test_the_sandbox_has_commands_only_where_it_runs(app: Flask) -> None:
     assert result.exit_code == 0
     for command in ("create", "change", "cancel"):
         assert command in result.output
+    with with_sandbox.app_context():
+        db.engine.dispose()

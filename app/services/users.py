@@ -32,8 +32,9 @@ SEEN_EVERY = timedelta(minutes=1)
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
-#: about 0.1 s and 32 MiB a try; two at a time, so that a burst of sign-ins cannot eat the memory
-_hasher = PasswordHasher(time_cost=4, memory_cost=32 * 1024, parallelism=1)
+#: about 0.1 s and 19 MiB a try (web has 150 MB in all); two at a time, so that a burst of sign-ins
+#: eats neither the memory nor every thread's time
+_hasher = PasswordHasher(time_cost=8, memory_cost=19 * 1024, parallelism=1)
 _slots = threading.BoundedSemaphore(2)
 _FIRST_ADMIN_LOCK = 0x7475_726E_6B01
 
