@@ -99,6 +99,14 @@ class RevokeReason(StrEnum):
     DOUBLE_BOOKED = "double_booked"  # an earlier booking has the room (DECISIONS 5)
 
 
+class LockTestState(StrEnum):
+    REQUESTED = "requested"  # row written, nothing known to have been executed
+    ACCEPTED = "accepted"  # the vendor gave an id; the lock may sleep
+    INSTALLED = "installed"  # on the lock: somebody may type it
+    REMOVING = "removing"  # must leave the lock; it may still open
+    GONE = "gone"  # proven off the lock, or never sent
+
+
 class RunStatus(StrEnum):
     PENDING = "pending"
     SUCCESS = "success"

@@ -1,10 +1,12 @@
 """Tables grouped by noun; importing this package registers all of them."""
 
+from app.models.accommodation_syncs import AccommodationSync
 from app.models.accommodations import Accommodation
 from app.models.alerts import Alert
 from app.models.channels import ChannelProperty, VendorState
 from app.models.credentials import Credential, PinJob
 from app.models.events import ChannelEvent, ChannelEventAttempt
+from app.models.lock_tests import LockTest
 from app.models.locks import Lock, LockMapping, MappingValidationLog
 from app.models.processes import ProcessHeartbeat
 from app.models.properties import Property, RoomType
@@ -14,6 +16,7 @@ from app.models.users import AuditEntry, User, UserSession
 
 __all__ = [
     "Accommodation",
+    "AccommodationSync",
     "Alert",
     "AuditEntry",
     "ChannelEvent",
@@ -22,6 +25,7 @@ __all__ = [
     "Credential",
     "Lock",
     "LockMapping",
+    "LockTest",
     "MappingValidationLog",
     "PinJob",
     "ProcessHeartbeat",

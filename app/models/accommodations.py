@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.columns import Key, Stamped, one_of
+from app.models.columns import Key, Moment, Stamped, one_of
 
 ROOM_STATUSES = (
     "AVAILABLE",
@@ -23,7 +23,11 @@ HOUSEKEEPING = ("clean", "dirty", "in_progress", "inspected")
 
 
 class Accommodation(Stamped, Base):
-    """A room or flat; a placeholder made for an unknown channel id is inactive (DECISIONS 19)."""
+    """A room or flat; a placeholder made for an unknown channel id is inactive (DECISIONS 19).
+
+    `absent_since` is when its channel stopped listing it: a unit that a sync made inactive comes
+    back with its listing, one that a person made inactive does not.
+    """
 
     __tablename__ = "accommodations"
 
@@ -39,6 +43,7 @@ class Accommodation(Stamped, Base):
     beds24_room_id: Mapped[str | None]
     beds24_unit_id: Mapped[str | None]
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    absent_since: Mapped[Moment | None]
     status: Mapped[str] = mapped_column(server_default=text("'AVAILABLE'"))
     housekeeping: Mapped[str] = mapped_column(server_default=text("'clean'"))
 

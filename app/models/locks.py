@@ -42,7 +42,11 @@ class Lock(Stamped, Base):
     category: Mapped[str | None]
     online: Mapped[bool | None]
     battery: Mapped[int | None]
+    low_battery: Mapped[bool] = mapped_column(server_default=text("false"))
     last_seen_at: Mapped[Moment | None]
+    offline_since: Mapped[Moment | None]
+    gone_since: Mapped[Moment | None]  # the vendor's account no longer lists it
+    refreshed_at: Mapped[Moment | None]
     # reading back what is on the lock
     next_read_at: Mapped[Moment | None]
     reads: Mapped[int] = mapped_column(server_default=text("0"))
