@@ -32,6 +32,7 @@ from app.transaction import after_commit
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+FAILURE_TTL = 3600
 #: After a Redis that did not answer in time, further orders of the process are not even tried for
 #: this long: one page must not wait for the same dead host ten times.
 SILENCE_SECONDS = 2.0
@@ -188,6 +189,8 @@ def _job(alarm: Alarm, now: datetime, client: Redis) -> tuple[Job, int | str]:
         origin=alarm.queue or spec.queue,
         timeout=spec.timeout,
         description=alarm.name,  # RQ's own would repeat the arguments
+        result_ttl=0,  # for a stock RQ worker: what it kept would outlive the next order
+        failure_ttl=FAILURE_TTL,
         connection=client,
         status=JobStatus.SCHEDULED if later else JobStatus.QUEUED,
     )

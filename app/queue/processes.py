@@ -12,6 +12,8 @@ from typing import cast
 
 from flask import Flask
 
+from app.config import SettingsError
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -21,16 +23,19 @@ def prepare_environment() -> None:
     if os.environ.get("APP_ENV", "").strip().lower() == "production":
         return
     # By name: the queue must not depend on the tools of a developer's machine.
-    importlib.import_module("app.local.engines").fill_environment()
+    unavailable: type[Exception] = importlib.import_module("app.local.processes").LocalError
+    try:
+        importlib.import_module("app.local.engines").fill_environment()
+    except unavailable as error:
+        raise SystemExit(str(error)) from None
 
 
 def load_app() -> Flask:
     """The app as the web process has it; a faulty setting ends this process with one clear text."""
-    prepare_environment()
-    problem: type[Exception] = importlib.import_module("app.config").SettingsError
     try:
+        prepare_environment()
         return cast(Flask, importlib.import_module("app.factory").create_app())
-    except problem as error:
+    except SettingsError as error:
         raise SystemExit(str(error)) from None
 
 

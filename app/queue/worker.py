@@ -18,7 +18,9 @@ from typing import cast
 import structlog
 from flask import Flask
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 from rq import Queue, SimpleWorker, worker_registration
 from rq.job import Job
 from rq.utils import as_text
@@ -109,23 +111,30 @@ class JobWorker(SimpleWorker):
         )
         if popped is None:
             return None
-        key, job_id = as_text(popped[0]), as_text(popped[1])
-        position = keys.index(key)
+        position = keys.index(as_text(popped[0]))
+        queue = self._ordered_queues[position]
         self._ordered_queues = (
             self._ordered_queues[position + 1 :] + self._ordered_queues[: position + 1]
         )
+        try:
+            return self._claim(queue, popped[1])
+        except (RedisConnectionError, RedisTimeout):
+            raise
+        except Exception as error:
+            log.error("job_unreadable", job_id=repr(popped[1])[:80], error=type(error).__name__)
+            return None
+
+    def _claim(self, queue: Queue, raw_id: bytes) -> Job | None:
+        """The record of a job that was taken off its queue, which loses it."""
+        job_id = as_text(raw_id)
         claim = self.connection.register_script(scripts.CLAIM)
         flat = cast("list[bytes]", claim(keys=[scripts.job_key(job_id)]))
         if not flat:
             return None  # cancelled, or its record was lost; the row is the truth
         job = Job(job_id, connection=self.connection)
-        try:
-            job.restore(dict(zip(flat[::2], flat[1::2], strict=True)))
-            job.origin = key.removeprefix(Queue.redis_queue_namespace_prefix)
-            _ = job.func_name, job.args
-        except Exception as error:
-            log.error("job_unreadable", job_id=job_id, error=type(error).__name__)
-            return None
+        job.restore(dict(zip(flat[::2], flat[1::2], strict=True)))
+        job.origin = queue.name
+        _ = job.func_name, job.args  # decoded here, so that rubbish is told from a failing job
         return job
 
     def _do(self, job: Job) -> None:

@@ -42,6 +42,7 @@ def test_an_order_is_an_ordinary_rq_job(app: Flask, redis: Any) -> None:
     assert job.timeout == JOBS["credentials.generate"].timeout
     assert job.get_status() == "queued"
     assert job.origin == "pins"
+    assert job.result_ttl == 0
     assert _waiting(redis) == [job.id]
 
 

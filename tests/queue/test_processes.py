@@ -16,6 +16,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask import Flask
+from rq import Queue
 
 from app import config
 from app.factory import create_app
@@ -323,6 +324,18 @@ def test_a_failed_job_tells_no_secret(processes: Processes, queue_app: Flask) ->
     assert "Ana" not in processes.log.read_text()
     with processes.redis.client() as redis:
         assert not any(b"4821736" in (redis.dump(key) or b"") for key in redis.scan_iter())
+
+
+def test_rubbish_in_a_queue_stops_nothing(processes: Processes, queue_app: Flask) -> None:
+    processes.worker()
+    with processes.redis.client() as redis:
+        redis.hset("rq:job:rubbish", mapping={"data": b"rubbish", "created_at": "yesterday"})
+        redis.set("rq:job:text", "not a hash")
+        redis.rpush("rq:queue:pins", "rubbish", "text", "gone", b"\xff\xfe")
+        Queue("pins", connection=redis).enqueue("no.such.module")
+    client.enqueue("sample.quick", str(uuid4()))
+    processes.wait(lambda: processes.ran("quick"))
+    assert not processes.said("process_fell")
 
 
 def test_the_worker_stops_on_faulty_settings(processes: Processes) -> None:
