@@ -25,6 +25,20 @@ QUEUE_PATIENCE = timedelta(seconds=45)
 REVOKE_PATIENCE = timedelta(minutes=15)
 
 
+#: errors of the whole lock account; the others are about one lock or one order
+ACCOUNT_WIDE = frozenset(
+    {
+        "unreachable",
+        "unauthorized",
+        "not_configured",
+        "quota",
+        "unreadable",
+        "clock_skew",
+        "rate_limited",
+    }
+)
+
+
 class Verdict(StrEnum):
     YES = "yes"
     NO = "no"
@@ -67,6 +81,7 @@ class Cause(StrEnum):
     UNCERTAIN = "uncertain"
     SLEEPING = "sleeping"
     DELIVERING = "delivering"
+    UNSEEN = "unseen"
     DELIVERY_FAILED = "delivery_failed"
     VANISHED = "vanished"
     REMOVED_ELSEWHERE = "removed_elsewhere"
@@ -234,6 +249,7 @@ _HELP = {
     Cause.UNCERTAIN: Help.WAIT,
     Cause.SLEEPING: Help.TOUCH_KEYPAD,
     Cause.DELIVERING: Help.WAIT,
+    Cause.UNSEEN: Help.WAIT,
     Cause.DELIVERY_FAILED: Help.CHECK_LOCK_POWER,
     Cause.VANISHED: Help.WAIT,
     Cause.REMOVED_ELSEWHERE: Help.REPROCESS,
@@ -339,7 +355,15 @@ def _no_need(facts: Facts) -> Diagnosis:
     }.get(ReservationStatus(facts.status), Cause.STAY_OVER)
     ended = facts.credential.revoked_at if facts.credential else None
     result = _result(facts, Verdict.NOT_NEEDED, cause, LinkKey.BOOKING, since=ended)
-    return _with_end(result, facts)
+    return _with_end(replace(result, chain=_lived(facts)) if ended else result, facts)
+
+
+def _lived(facts: Facts) -> tuple[Link, ...]:
+    """How far a PIN came that is history now."""
+    return tuple(
+        Link(key, LinkState.OK if _when(facts, key) else LinkState.NOT_REACHED, _when(facts, key))
+        for key in (LinkKey.BOOKING, LinkKey.CREATED, LinkKey.SENT, LinkKey.CONFIRMED)
+    )
 
 
 def _with_end(result: Diagnosis, facts: Facts) -> Diagnosis:
@@ -356,16 +380,12 @@ def _removal(facts: Facts, credential: CredentialFacts, now: datetime) -> Diagno
     overdue = asked is not None and asked + REVOKE_PATIENCE <= now
     failed = facts.removal is not None and facts.removal.status == PinJobStatus.FAILED
     stuck = overdue or failed
-    chain = tuple(
-        Link(key, LinkState.OK if _when(facts, key) else LinkState.NOT_REACHED, _when(facts, key))
-        for key in (LinkKey.BOOKING, LinkKey.CREATED, LinkKey.SENT, LinkKey.CONFIRMED)
-    )
     last = Link(LinkKey.REMOVED, LinkState.BROKEN if stuck else LinkState.WAITING, asked)
     cause = Cause.REVOKE_OVERDUE if stuck else Cause.REMOVING
     return Diagnosis(
         Verdict.NO if stuck else Verdict.NOT_NEEDED,
         cause,
-        (*chain, last),
+        (*_lived(facts), last),
         _HELP[cause],
         since=asked,
         next_at=facts.removal.next_attempt_at if facts.removal else None,
@@ -411,7 +431,10 @@ def _installed(
 
 
 def _on_its_way(facts: Facts, credential: CredentialFacts) -> Diagnosis:
-    lock = facts.lock
+    lock, failing = facts.lock, facts.vendor.failing_since
+    if failing is not None and facts.vendor.error_kind in ACCOUNT_WIDE:
+        # It may well be there: only the account that would tell us does not answer.
+        return _result(facts, Verdict.NOT_YET, Cause.UNSEEN, LinkKey.CONFIRMED, since=failing)
     asleep = lock is not None and lock.radio == "wifi" and not lock.online
     cause = Cause.SLEEPING if asleep else Cause.DELIVERING
     return _result(facts, Verdict.NOT_YET, cause, LinkKey.CONFIRMED, since=credential.accepted_at)
@@ -454,31 +477,31 @@ def _nothing_planned(facts: Facts, now: datetime) -> Diagnosis:
 def _sending(facts: Facts, order: OrderFacts | None, kind: str | None, now: datetime) -> Diagnosis:
     """The order is waiting, being tried, or failing."""
     next_at = order.next_attempt_at if order else None
-    stop = LinkKey.SENT if facts.credential else LinkKey.CREATED
-    if facts.vendor.paused_until is not None and facts.vendor.paused_until > now:
-        due = order is None or order.run_at <= now
-        if due:
-            return _result(
-                facts, Verdict.NO, Cause.QUOTA, LinkKey.SENT, next_at=facts.vendor.paused_until
-            )
+    made = facts.credential is not None and facts.credential.state in WANTED
+    stop = LinkKey.SENT if made else LinkKey.CREATED
+    paused = facts.vendor.paused_until
+    if paused is not None and paused > now and (order is None or order.run_at <= now):
+        return _result(facts, Verdict.NO, Cause.QUOTA, stop, next_at=paused)
+    waiting_since = (order.next_attempt_at or order.run_at) if order else now
+    idle = (
+        order is not None
+        and order.status != PinJobStatus.RUNNING
+        and waiting_since + QUEUE_PATIENCE <= now
+    )
+    if idle and not facts.workers_alive:
+        return _result(facts, Verdict.NO, Cause.WORKER_GONE, stop, since=waiting_since)
     if kind is not None:
-        return _failing(facts, order, kind, next_at)
+        return _failing(facts, kind, next_at)
     if order is None:
         return _result(facts, Verdict.NOT_YET, Cause.IN_LINE, stop)
     if order.run_at > now:
         return _result(facts, Verdict.NOT_YET, Cause.NOT_DUE, LinkKey.CREATED, next_at=order.run_at)
-    waiting_since = order.next_attempt_at or order.run_at
-    idle = order.status != PinJobStatus.RUNNING and waiting_since + QUEUE_PATIENCE <= now
-    if idle and not facts.workers_alive:
-        return _result(facts, Verdict.NO, Cause.WORKER_GONE, stop, since=waiting_since)
     if idle:
         return _result(facts, Verdict.NO, Cause.QUEUE_BEHIND, stop, since=waiting_since)
     return _result(facts, Verdict.NOT_YET, Cause.IN_LINE, stop, next_at=next_at)
 
 
-def _failing(
-    facts: Facts, order: OrderFacts | None, kind: str, next_at: datetime | None
-) -> Diagnosis:
+def _failing(facts: Facts, kind: str, next_at: datetime | None) -> Diagnosis:
     cause = _ERRORS.get(kind, Cause.VENDOR_UNREADABLE)
     if cause == Cause.UNCERTAIN:
         return _result(facts, Verdict.NOT_YET, cause, LinkKey.SENT, next_at=next_at)

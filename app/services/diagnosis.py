@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -24,8 +24,11 @@ from app.models import (
     ProcessHeartbeat,
     Property,
     Reservation,
+    RoomType,
+    User,
     VendorState,
 )
+from app.models.columns import among
 from app.services import pin_views
 from app.services.pin_plan import window_of
 from app.transaction import transaction
@@ -41,16 +44,28 @@ class Explanation:
     diagnosis: rules.Diagnosis
     facts: rules.Facts
     reservation: Reservation
-    property: Property
+    house: Property
     accommodation: Accommodation | None
+    room_type: RoomType | None
     lock: Lock | None
     pin: pin_views.PinView
     credentials: Sequence[Credential]  # newest first, without digits
     orders: Sequence[PinJob]  # newest first
     history: Sequence[AuditEntry]  # newest first
     seen_by: Sequence[AuditEntry]  # who has shown the PIN, newest first
+    people: Mapping[UUID, User]  # who appears in the history
     rival: Reservation | None  # the stay that has the room instead
     channel: VendorState | None
+
+    @property
+    def credential(self) -> Credential | None:
+        """The credential the diagnosis is about."""
+        return _chosen(self.credentials, self.lock)
+
+    @property
+    def order(self) -> PinJob | None:
+        """The open or newest order to put a PIN on the lock."""
+        return _current(self.orders, PinJobKind.GENERATE)
 
 
 def explain(reservation_id: UUID) -> Explanation:
@@ -61,16 +76,17 @@ def explain(reservation_id: UUID) -> Explanation:
     now = clock.utcnow()
     with transaction() as session:
         row = session.execute(
-            select(Reservation, Property, Accommodation, Lock)
+            select(Reservation, Property, Accommodation, RoomType, Lock)
             .join(Property, Property.id == Reservation.property_id)
             .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id)
+            .outerjoin(RoomType, RoomType.id == Reservation.room_type_id)
             .outerjoin(LockMapping, LockMapping.accommodation_id == Accommodation.id)
             .outerjoin(Lock, Lock.id == LockMapping.lock_id)
             .where(Reservation.id == reservation_id)
         ).first()
         if row is None:
             raise NotFound("No such reservation.")
-        reservation, property_, accommodation, lock = row
+        reservation, house, accommodation, room_type, lock = row
         credentials = session.scalars(
             select(Credential)
             .options(defer(Credential.pin_encrypted), defer(Credential.pin_fingerprint))
@@ -111,18 +127,24 @@ def explain(reservation_id: UUID) -> Explanation:
             **_neighbours(session, reservation.property_id, lock),
         )
         pin = pin_views.views(session, [reservation_id])[reservation_id]
+        actors = {entry.actor_id for entry in audit if entry.actor_id is not None}
+        people = {
+            user.id: user for user in (session.scalars(select(User).where(among(User.id, actors))))
+        }
     return Explanation(
         diagnosis=rules.diagnose(facts, now),
         facts=facts,
         reservation=reservation,
-        property=property_,
+        house=house,
         accommodation=accommodation,
+        room_type=room_type,
         lock=lock,
         pin=pin,
         credentials=credentials,
         orders=orders,
         history=audit,
         seen_by=[entry for entry in audit if entry.action == "reveal"],
+        people=people,
         rival=rival,
         channel=vendors.get(reservation.source),
     )

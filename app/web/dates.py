@@ -60,6 +60,11 @@ def weekday(day: date) -> str:
     return _plain(format_date(day, "EEE d MMM", locale=_locale()))
 
 
+def weekday_in(moment: datetime, timezone: str) -> str:
+    """Fri 20 Nov, the day it is at the property"""
+    return weekday(local(moment, timezone).date())
+
+
 def long_day(day: date, *, year: bool = True) -> str:
     """Friday, 20 November 2026"""
     pattern = "EEEE, d MMMM" + (" y" if year else "")
@@ -172,6 +177,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "clock_seconds": clock_seconds,
     "day_month": day_month,
     "weekday": weekday,
+    "weekday_in": weekday_in,
     "long_day": long_day,
     "day_range": day_range,
     "moment": moment,

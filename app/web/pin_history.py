@@ -1,0 +1,86 @@
+"""What has happened to a stay and its PIN, and who did it; newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel import lazy_gettext as _l
+
+from app.domain.states import PinJobKind, PinJobStatus, RevokeReason
+from app.models import Credential, PinJob
+from app.services.diagnosis import Explanation
+from app.web.dates import gettext as _
+from app.web.pin_sentences import CHANNELS, name_of
+from app.web.pin_steps import REASONS
+
+ACTIONS = {
+    "reveal": _l("PIN shown"),
+    "reprocess": _l("New PIN ordered"),
+    "revoke": _l("PIN revoked"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One row; `failed` rows are marked, `text` explains in small print."""
+
+    at: datetime
+    what: str
+    who: str
+    text: str = ""
+    failed: bool = False
+
+
+def history(e: Explanation) -> list[Happened]:
+    """The booking's own milestones, what people did, and what became of each PIN."""
+    rows = [*_booking(e), *_people(e)]
+    for credential in e.credentials:
+        rows += _milestones(credential)
+    rows += [row for order in e.orders for row in _troubles(order)]
+    return sorted(rows, key=lambda row: row.at, reverse=True)
+
+
+def _booking(e: Explanation) -> Iterator[Happened]:
+    stay = e.reservation
+    source = CHANNELS.get(stay.source, _("Direct"))
+    yield Happened(stay.created_at, _("Booking received"), source)
+    if stay.cancelled_at is not None:
+        yield Happened(stay.cancelled_at, _("Booking cancelled"), source)
+    if stay.checked_in_at is not None:
+        yield Happened(stay.checked_in_at, _("Guest checked in"), _("Front desk"))
+    if stay.checked_out_at is not None:
+        yield Happened(stay.checked_out_at, _("Guest checked out"), _("Front desk"))
+
+
+def _people(e: Explanation) -> Iterator[Happened]:
+    for entry in e.history:
+        who = name_of(e, entry.actor_id, entry.actor)
+        yield Happened(entry.at, str(ACTIONS.get(entry.action, entry.action)), who)
+
+
+def _milestones(credential: Credential) -> Iterator[Happened]:
+    ends = _("PIN ending in %(digits)s", digits=credential.pin_last2)
+    system = _("System")
+    yield Happened(credential.created_at, _("PIN created"), system, ends)
+    if credential.installed_at is not None:
+        yield Happened(credential.installed_at, _("PIN on the lock"), system, ends)
+    reason = ""
+    if credential.revoke_reason is not None:
+        reason = str(REASONS[RevokeReason(credential.revoke_reason)])
+    if credential.revoked_at is not None:
+        yield Happened(credential.revoked_at, _("PIN removed from the lock"), system, reason)
+    elif credential.revoke_requested_at is not None:
+        yield Happened(credential.revoke_requested_at, _("Removal ordered"), system, reason)
+
+
+def _troubles(order: PinJob) -> Iterator[Happened]:
+    """An order whose last try failed."""
+    if order.last_error is None or order.status in (PinJobStatus.DONE, PinJobStatus.CANCELLED):
+        return
+    if order.kind == PinJobKind.GENERATE:
+        what = _("Put PIN on the lock, try %(n)s", n=max(order.attempts, 1))
+    else:
+        what = _("Take PIN off the lock, try %(n)s", n=max(order.attempts, 1))
+    yield Happened(order.updated_at, what, _("System"), order.last_error, failed=True)
