@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -14,31 +13,20 @@ from app.domain.stay_windows import Window
 from app.models import Credential, PinJob
 from app.services.pin_alarms import Alarms
 
-_INSERT = text(
-    """
-    INSERT INTO pin_jobs (reservation_id, credential_id, kind, job_id, run_at, next_attempt_at,
-                          valid_from, expires_at, status, reason, last_error, last_error_kind,
-                          created_at)
-    SELECT due.*, CAST(:now AS timestamptz) FROM unnest(
-        CAST(:reservations AS uuid[]), CAST(:credentials AS uuid[]), CAST(:kinds AS text[]),
-        CAST(:job_ids AS text[]), CAST(:runs AS timestamptz[]), CAST(:nexts AS timestamptz[]),
-        CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]), CAST(:statuses AS text[]),
-        CAST(:reasons AS text[]), CAST(:errors AS text[]), CAST(:error_kinds AS text[])) AS due
-    """
-)
 _COLUMNS = (
-    "reservations",
-    "credentials",
-    "kinds",
-    "job_ids",
-    "runs",
-    "nexts",
-    "froms",
-    "untils",
-    "statuses",
-    "reasons",
-    "errors",
-    "error_kinds",
+    "reservation_id",
+    "credential_id",
+    "kind",
+    "job_id",
+    "run_at",
+    "next_attempt_at",
+    "valid_from",
+    "expires_at",
+    "status",
+    "reason",
+    "last_error",
+    "last_error_kind",
+    "created_at",
 )
 BLOCKED = {"double_booked": "the room is double-booked: an earlier booking has it"}
 
@@ -112,8 +100,13 @@ class NewJobs:
         if not self._rows:
             return
         session.flush()
-        columns = dict(zip(_COLUMNS, (list(c) for c in zip(*self._rows, strict=True)), strict=True))
-        session.execute(_INSERT, columns | {"now": clock.utcnow()})
+        now = clock.utcnow()
+        # COPY: twenty thousand orders of a first run cost a fraction of what an INSERT would.
+        driver = session.connection().connection.driver_connection
+        statement = f"COPY pin_jobs ({', '.join(_COLUMNS)}) FROM STDIN"
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[union-attr]
+            for row in self._rows:
+                copy.write_row((*row, now))
         for row in self._rows:
             if row[5] is not None:
                 alarms.at(row[2], row[0], row[3], row[5])  # type: ignore[arg-type]
