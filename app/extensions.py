@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import time
 from typing import Any, cast
 
 import redis
@@ -56,7 +58,6 @@ def _failed(response: Response) -> bool:
 #: counts in Redis, and in this process's memory while Redis is away
 limiter = Limiter(
     key_func=_address,
-    headers_enabled=True,
     in_memory_fallback_enabled=True,
     key_prefix="turnkey",
 )
@@ -76,6 +77,12 @@ sign_in_limits = (
         deduct_when=_failed,
     ),
 )
+
+
+def retry_after() -> int:
+    """In how many seconds the limit that refused this request lets the next one through."""
+    limit = limiter.current_limit
+    return max(1, math.ceil(limit.reset_at - time.time())) if limit is not None else 60
 
 
 def init_limiter(app: Flask, redis_url: str) -> None:

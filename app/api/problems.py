@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyReq
 
 from app import errors
 from app.errors import FieldError
+from app.extensions import retry_after
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +72,9 @@ def _http(error: HTTPException) -> Response:
     if isinstance(error, RequestEntityTooLarge):
         return problem(400, "the body is too large")
     if isinstance(error, TooManyRequests):
-        # Retry-After is added by the limiter, which knows the moment.
-        return problem(429, "too many failed attempts; wait a while")
+        response = problem(429, "too many failed attempts; wait a while")
+        response.headers["Retry-After"] = str(retry_after())
+        return response
     status = error.code or 500
     response = problem(status, str(error.description or HTTPStatus(status).phrase))
     for name, value in error.get_headers():

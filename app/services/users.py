@@ -6,8 +6,8 @@ import base64
 import hashlib
 import re
 import secrets
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
@@ -32,10 +32,11 @@ SEEN_EVERY = timedelta(minutes=1)
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
-#: about 0.1 s and 19 MiB a try (web has 150 MB in all); two at a time, so that a burst of sign-ins
-#: eats neither the memory nor every thread's time
+#: about 0.1 s and 19 MiB a try
 _hasher = PasswordHasher(time_cost=8, memory_cost=19 * 1024, parallelism=1)
-_slots = threading.BoundedSemaphore(2)
+#: one thread for all of it: the C library keeps what a thread has used once, so hashing in each of
+#: the request threads would cost eight times the memory, and web has 150 MB in all
+_hashing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
 _FIRST_ADMIN_LOCK = 0x7475_726E_6B01
 
 
@@ -216,14 +217,12 @@ def _octets(password: str) -> bytes:
 
 
 def _hash(password: str) -> str:
-    with _slots:
-        return _hasher.hash(_octets(password))
+    return _hashing.submit(_hasher.hash, _octets(password)).result()
 
 
 def _matches(stored: str, password: str) -> bool:
     try:
-        with _slots:
-            _hasher.verify(stored, _octets(password))
+        _hashing.submit(_hasher.verify, stored, _octets(password)).result()
     except (VerifyMismatchError, VerificationError, InvalidHashError):
         return False
     return len(password) <= MAX_PASSWORD

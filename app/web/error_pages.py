@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import structlog
@@ -12,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from app import errors
-from app.extensions import limiter
+from app.extensions import retry_after
 from app.web import csrf
 from app.web.rendering import is_htmx, render
 from app.web.request_log import request_id
@@ -82,7 +81,7 @@ def init(app: Flask) -> None:
         status = error.code or 500
         if status == 401:
             return sign_in_first()
-        wait = _seconds_to_wait() if isinstance(error, TooManyRequests) else None
+        wait = retry_after() if isinstance(error, TooManyRequests) else None
         if wait is not None and request.endpoint == "sessions.sign_in":
             response = wait_to_sign_in(math.ceil(wait / 60))
         else:
@@ -109,11 +108,6 @@ def init(app: Flask) -> None:
         if app.testing and app.config.get("PROPAGATE_EXCEPTIONS") is not False:
             raise error
         return problem(500, "broken", code=request_id())
-
-
-def _seconds_to_wait() -> int:
-    limit = limiter.current_limit
-    return max(1, math.ceil(limit.reset_at - time.time())) if limit is not None else 60
 
 
 def _kind(status: int) -> str:

@@ -8,6 +8,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -164,6 +165,20 @@ def test_too_large_is_400(client: FlaskClient, unit: Any) -> None:
     large = message(eventId="evt-2", note="x" * (256 * 1024))
     assert post(client, large).status_code == 400
     assert len(stored()) == 1
+
+
+def test_a_body_in_chunks_counts_like_any_other(client: FlaskClient, unit: Any) -> None:
+    def chunked(body: Any) -> int:
+        raw = json.dumps(body).encode()
+        return client.post(
+            SIGNED,
+            headers={"X-Webhook-Signature": sign(raw)},
+            input_stream=BytesIO(raw),
+            environ_overrides={"wsgi.input_terminated": True},
+        ).status_code
+
+    assert chunked(message()) == 200
+    assert chunked(message(eventId="evt-2", note="x" * (256 * 1024))) == 400
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(299, 200), (301, 401), (-299, 200), (-301, 401)])
