@@ -54,7 +54,7 @@ log = structlog.get_logger(__name__)
 #: kind -> the channel it reads
 CHANNELS = {"stays": "stays"}
 #: reservations written in one transaction: short enough to be handed back in time
-SLICE = 500
+SLICE = 1000
 
 FETCH_FAILED = "Failed to fetch from Stays API"  # STAY-47
 CLEANUP_FAILED = "Partial cleanup failed, but processing succeeded"  # STAY-50, C-09
@@ -241,8 +241,10 @@ def _carry_out(work: Work) -> None:
 def _take_in(work: Work, reading: Reading, plan: Plan, channel: str) -> Tally:
     tally = Tally(work.created, work.updated, work.deleted)
     tally.errors += [*reading.errors, *plan.errors]
-    for begin in range(0, len(plan.todo), SLICE):
-        part = plan.todo[begin : begin + SLICE]
+    # Room by room: a slice then plans few doors, and no door is planned twenty times.
+    todo = sorted(plan.todo, key=lambda copy: (copy.accommodation_ref, copy.external_id))
+    for begin in range(0, len(todo), SLICE):
+        part = todo[begin : begin + SLICE]
         applied = reservations.apply_copies(part, as_of=reading.as_of)
         tally.created += applied.created
         tally.updated += applied.updated

@@ -6,15 +6,16 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import case, func, literal, select
 
 from app import clock
 from app.domain.states import ReservationStatus
 from app.integrations.channels import ChangeSet, ChannelClient, ChannelReservation, ItemError
 from app.integrations.errors import IntegrationError, NotFound
-from app.models import Reservation
+from app.models import Accommodation, Reservation
 from app.services import reconciliation_rows
 from app.transaction import transaction
 
@@ -59,16 +60,30 @@ class SweepHashes(Mapping[str, str | None]):
     def _hashes(self) -> dict[str, str | None]:
         if self._loaded is None:
             with transaction() as session:
+                # Stored as "<hash> <unit>"; it counts while the id still stands for that unit.
+                unit = literal(" ") + Accommodation.stays_id
+                mark = Reservation.sweep_hash
+                known = case(
+                    (
+                        func.right(mark, func.length(unit)) == unit,
+                        func.left(mark, -func.length(unit)),
+                    )
+                )
                 rows = session.execute(
-                    select(Reservation.external_id, Reservation.sweep_hash).where(
+                    select(Reservation.external_id, known)
+                    .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id)
+                    .where(
                         Reservation.channel == self._channel,
                         Reservation.external_id.is_not(None),
                         Reservation.status.in_(ACTIVE),
                         Reservation.check_out_at > self._now - SWEEP_MEMORY,
                     )
                 )
-                self._loaded = {external_id: known for external_id, known in rows if external_id}
+                self._loaded = {external_id: mark for external_id, mark in rows if external_id}
         return self._loaded
+
+    def get(self, external_id: str, default: Any = None) -> Any:
+        return self._hashes().get(external_id, default)
 
     def __getitem__(self, external_id: str) -> str | None:
         return self._hashes()[external_id]

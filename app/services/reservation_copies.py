@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -17,6 +18,7 @@ from app.integrations.channels import ChannelReservation
 from app.services.channel_places import Place
 
 MIDNIGHT = time(0)
+_WORDS = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,12 @@ def content_hash(copy: ChannelReservation) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
+def sweep_mark(copy: ChannelReservation) -> str | None:
+    """What is stored to recognise this copy in a bulk answer, with the unit it named: once that id
+    stands for another unit here, the copy has to be read again."""
+    return copy.sweep_hash and f"{copy.sweep_hash} {copy.accommodation_ref}"
+
+
 def is_stale(candidate: Candidate, stored: Mapping[str, Any]) -> bool:
     """Whether we know something newer: events arrive out of order."""
     known: datetime | None = stored["source_modified_at"]
@@ -129,7 +137,7 @@ def values(
         "booked_at": booked_at,
         "source_modified_at": candidate.modified_at,
         "content_hash": candidate.hash,
-        "sweep_hash": copy.sweep_hash or (stored["sweep_hash"] if stored else None),
+        "sweep_hash": sweep_mark(copy),
         "cancelled_at": cancelled_at,
     }
 
@@ -147,9 +155,8 @@ def search_text(row: Mapping[str, Any], place_name: str) -> str:
         row["partner_ref"],
         place_name,
     ]
-    text = fold(" ".join(word for word in words if word))
-    parts = "".join(char if char.isalnum() else " " for char in text).split()
-    whole = text.split()
+    whole = [part for word in words if word for part in fold(word).split()]
+    parts = [part for word in whole if not word.isalnum() for part in _WORDS.findall(word)]
     return " ".join(dict.fromkeys([*whole, *parts]))
 
 

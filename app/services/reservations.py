@@ -27,6 +27,7 @@ from app.services.reservation_copies import (
     is_stale,
     prepare,
     search_text,
+    sweep_mark,
     values,
 )
 from app.transaction import in_transaction, transaction
@@ -221,7 +222,7 @@ def _difference(
             "external_id": [c.copy.external_id for c in batch],
             "ref": [c.copy.accommodation_ref for c in batch],
             "hash": [c.hash for c in batch],
-            "sweep": [c.copy.sweep_hash for c in batch],
+            "sweep": [sweep_mark(c.copy) for c in batch],
             "modified": [c.modified_at if c.copy.modified_at else None for c in batch],
         },
     )
@@ -240,7 +241,8 @@ def _difference(
             )
             continue
         try:
-            _sort_in(found, candidate, place, stored.get(candidate.copy.external_id), now)
+            row = stored.get(candidate.copy.external_id)
+            _sort_in(found, candidate, place, row, now, write=lock)
         except OutOfOrder as exc:
             found.errors.append(ItemError(candidate.copy.external_id, str(exc), "invalid"))
     return found
@@ -252,10 +254,13 @@ def _sort_in(
     place: Place,
     stored: Mapping[str, Any] | None,
     now: datetime,
+    *,
+    write: bool,
 ) -> None:
     if stored is None:
         row = values(candidate, place, now)
-        row["search_text"] = search_text(row, place.name)
+        if write:
+            row["search_text"] = search_text(row, place.name)
         found.todo.append(candidate.copy)
         found.new.append((candidate, row))
         return
@@ -271,6 +276,8 @@ def _sort_in(
     if known is not None:
         marks["source_modified_at"] = max(known, candidate.modified_at)
     if not fields:
+        # A single copy says nothing about bulk answers: what was recognised there still is.
+        marks["sweep_hash"] = marks["sweep_hash"] or stored["sweep_hash"]
         found.said_anew.append({"id": stored["id"], **marks})
         return
     row = dict(stored) | fields | marks

@@ -944,7 +944,7 @@ def test_a_batch_of_a_thousand_and_more(
         )
     )
     assert stats(run())["created"] == 1200
-    assert plans == [500, 500, 200]
+    assert plans == [1000, 200]
     row = run()
     assert (row.fetched, row.created, row.updated) == (1200, 0, 0)
-    assert len(plans) == 3
+    assert len(plans) == 2

@@ -9,6 +9,7 @@ they may raise.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
@@ -73,7 +74,9 @@ def fault(field: str, expected: str) -> Unreadable:
     return Unreadable(f"{field}: expected {expected}", vendor=VENDOR)
 
 
-def parse_simple(item: Mapping[str, Any], *, channel: str = VENDOR) -> ChannelReservation:
+def parse_simple(
+    item: Mapping[str, Any], *, channel: str = VENDOR, sweep_hash: str | None = None
+) -> ChannelReservation:
     """One reservation, from a list, a single answer or a webhook's `data` (C-45, STAY-12).
 
     Raises Unreadable naming the field and what was expected, never what stood there. Optional
@@ -121,8 +124,15 @@ def parse_simple(item: Mapping[str, Any], *, channel: str = VENDOR) -> ChannelRe
         amount=money("amount", first(item, AMOUNT)),
         currency=currency(item.get("currency")),
         modified_at=instant(first(item, MODIFIED)),
+        sweep_hash=sweep_hash,
         raw=item,
     )
+
+
+def item_hash(item: object) -> str:
+    """A fingerprint of an item as it came. Keys in another order make another one, which costs a
+    reading and nothing else."""
+    return hashlib.sha256(repr(item).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def reservation_id(item: object) -> str | None:

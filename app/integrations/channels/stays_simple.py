@@ -16,6 +16,7 @@ from app.integrations.channels.stays_payloads import (
     fault,
     first,
     identifier,
+    item_hash,
     parse_simple,
     reservation_id,
     text,
@@ -39,22 +40,29 @@ class StaysSimpleClient:
         self, since: datetime, *, today: date, known: Mapping[str, str | None]
     ) -> ChangeSet:
         """Everything changed at or after `since`. This dialect cannot say what vanished, so
-        nothing is swept; it reports deletions as cancelled (contracts §11)."""
+        nothing is swept; it reports deletions as cancelled (contracts §11). An item that is to the
+        letter what `known` was made from is counted and not read."""
         stamp = _stamp(since)
         found: dict[str, ChannelReservation] = {}
         errors: dict[str, ItemError] = {}
+        same: set[str] = set()
         for position, item in enumerate(self._read_all(stamp)):
+            external_id, mark = reservation_id(item), item_hash(item)
+            if external_id is not None and known.get(external_id) == mark:
+                same.add(external_id)
+                if external_id in found and found[external_id].modified_at is None:
+                    del found[external_id]  # the later in the answer counts
+                continue
             try:
-                reservation = parse_simple(item)
+                reservation = parse_simple(item, sweep_hash=mark)
             except Unreadable as exc:
-                external_id = reservation_id(item)
                 errors[external_id or f"#{position}"] = ItemError(external_id, exc.message)
             else:
                 _keep_newest(found, reservation)
         return ChangeSet(
             reservations=list(found.values()),
             errors=list(errors.values()),
-            fetched=len(found.keys() | errors.keys()),
+            fetched=len(found.keys() | errors.keys() | same),
         )
 
     def get(self, external_id: str) -> ChannelReservation:
