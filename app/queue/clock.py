@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_SECONDS = 15.0
 HEARTBEAT_LIMIT = 5.0
 LONGEST_PAUSE = 5.0
+ANSWER_SECONDS = 1.0  # it asks again a second later anyway
 
 
 class Clock:
@@ -37,7 +38,9 @@ class Clock:
         self.app, self.interrupts = app, interrupts
         self.name = process_name("clock")
         with app.app_context():
-            self.timetable = Timetable(connect(settings().redis_url))
+            self.timetable = Timetable(
+                connect(settings().redis_url, answer_seconds=ANSWER_SECONDS, retries=0)
+            )
         self._pause = Backoff(LONGEST_PAUSE)
         self._heartbeat_at = 0.0
 

@@ -14,20 +14,23 @@ from app import runtime
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
 
-_clients: dict[tuple[int, str], Redis] = {}
+_clients: dict[tuple[int, str, float, int], Redis] = {}
 
 
-def connect(url: str) -> Redis:
-    """This process's client for `url` (redis://, rediss:// or unix://)."""
-    key = (os.getpid(), url)
+def connect(url: str, *, answer_seconds: float = ANSWER_SECONDS, retries: int = 1) -> Redis:
+    """This process's client for `url` (redis://, rediss:// or unix://).
+
+    Loops that ask again anyway take no retry: it would only double the time they need to stop.
+    """
+    key = (os.getpid(), url, answer_seconds, retries)
     client = _clients.get(key)
     if client is None:
         # One retry: the first command after Redis came back finds a dead socket in the pool.
         client = Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 1),
+            socket_timeout=answer_seconds,
+            retry=Retry(NoBackoff(), retries),
         )
         _clients[key] = client
     return client

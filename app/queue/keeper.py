@@ -66,7 +66,7 @@ class Keeper:
     def __init__(self, app: Flask, interrupts: Interrupts) -> None:
         self.app, self.interrupts = app, interrupts
         with app.app_context():
-            self.connection = connect(settings().redis_url)
+            self.connection = connect(settings().redis_url, retries=0)
         self.name = process_name("worker")
         self._pause = Backoff(LONGEST_PAUSE)
         self._upkeep_at = 0.0

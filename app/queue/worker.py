@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 WORKER_TTL = 60  # how long RQ's tools believe in a worker that says nothing
 CHECK_IN_SECONDS = 15.0
 LISTEN_SECONDS = 1  # also how long an idle worker takes to notice SIGTERM
+ANSWER_SECONDS = 5.0  # well above LISTEN_SECONDS: an answer given up on may have held a job
 LONGEST_PAUSE = 10.0
 DEFAULT_TIMEOUT = 180
 
@@ -49,7 +50,7 @@ class JobWorker(SimpleWorker):
 
     def __init__(self, app: Flask, role: str, queues: tuple[str, ...], interrupts: Interrupts):
         with app.app_context():
-            connection = connect(settings().redis_url)
+            connection = connect(settings().redis_url, answer_seconds=ANSWER_SECONDS, retries=0)
         pid = os.getpid()
         super().__init__(
             list(queues),

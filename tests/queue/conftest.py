@@ -70,9 +70,19 @@ class OwnRedis:
 
     def stop(self) -> None:
         if self.process is not None:
+            self.go_on()
             self.process.terminate()
             self.process.wait(10)
             self.process = None
+
+    def hang(self) -> None:
+        """It keeps its connections, and answers nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def client(self) -> Redis:
         return Redis.from_url(self.url)

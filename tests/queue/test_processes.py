@@ -196,6 +196,20 @@ def test_worker_and_clock_outlive_redis(processes: Processes, queue_app: Flask) 
     assert stop(worker) < 10
 
 
+def test_a_redis_that_hangs(processes: Processes, queue_app: Flask) -> None:
+    worker, clock = processes.worker(), processes.clock()
+    processes.wait(lambda: processes.ran("tick"))
+    processes.redis.hang()
+    processes.wait(lambda: processes.said("redis_unreachable") >= 5, 30)
+    processes.redis.go_on()
+    ticks = len(processes.ran("tick"))
+    processes.wait(lambda: len(processes.ran("tick")) > ticks)
+    processes.redis.hang()
+    time.sleep(1)
+    assert stop(clock) < 4
+    assert stop(worker) < 10
+
+
 def test_processes_start_without_redis(processes: Processes, queue_app: Flask) -> None:
     processes.redis.stop()
     processes.worker()
