@@ -42,6 +42,11 @@ def clock_time(moment: datetime, timezone: str) -> str:
     return f"{local(moment, timezone):%H:%M}"
 
 
+def clock_time_seconds(moment: datetime, timezone: str) -> str:
+    """15:45:08"""
+    return f"{local(moment, timezone):%H:%M:%S}"
+
+
 def clock_seconds(moment: datetime, timezone: str) -> str:
     """20 Nov 2026, 15:45:08"""
     there = local(moment, timezone)
@@ -175,6 +180,7 @@ def iso(at: datetime) -> str:
 FILTERS: dict[str, Callable[..., str]] = {
     "clock": clock_time,
     "clock_seconds": clock_seconds,
+    "clock_time_seconds": clock_time_seconds,
     "day_month": day_month,
     "weekday": weekday,
     "weekday_in": weekday_in,
