@@ -222,7 +222,6 @@ def _carry_out(work: Work) -> None:
         return
     vendors.note_ok(channel)
     plan = reconciliation_plans.make(reading, channel)
-    _keep(work, fetched=reading.fetched)
     if work.dry_run:
         errors = len(reading.errors) + len(plan.errors)
         _succeed(work, reading, Tally(), errors=errors, plan=plan.summary, plan_hash=plan.hash)
@@ -231,7 +230,7 @@ def _carry_out(work: Work) -> None:
     elif plan.stopped and work.plan_hash is None:
         message = safety_brake.explain(plan.risky, plan.active)
         kept: dict[str, Any] = {"plan": plan.summary, "plan_hash": plan.hash}
-        _fail(work, message, "stopped", retry=False, **kept)
+        _fail(work, message, "stopped", retry=False, fetched=reading.fetched, **kept)
     else:
         tally = _take_in(work, reading, plan, channel)
         _clean_up(tally)
@@ -241,11 +240,13 @@ def _carry_out(work: Work) -> None:
 def _take_in(work: Work, reading: Reading, plan: Plan, channel: str) -> Tally:
     tally = Tally(work.created, work.updated, work.deleted)
     tally.errors += [*reading.errors, *plan.errors]
+    if plan.todo or plan.gone:
+        _keep(work, fetched=reading.fetched)  # reading can take minutes: is the run still ours?
     # Room by room: a slice then plans few doors, and no door is planned twenty times.
-    todo = sorted(plan.todo, key=lambda copy: (copy.accommodation_ref, copy.external_id))
+    todo = sorted(plan.todo, key=lambda c: (c.copy.accommodation_ref, c.copy.external_id))
     for begin in range(0, len(todo), SLICE):
         part = todo[begin : begin + SLICE]
-        applied = reservations.apply_copies(part, as_of=reading.as_of)
+        applied = reservations.apply_candidates(part)
         tally.created += applied.created
         tally.updated += applied.updated
         tally.errors += applied.errors

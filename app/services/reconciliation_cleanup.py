@@ -49,25 +49,26 @@ def _cancel_ownerless(session: Session) -> set[str]:
     live = exists().where(
         Credential.id == PinJob.credential_id, Credential.state != CredentialState.REVOKED
     )
-    cancelled = exists().where(
-        Reservation.id == PinJob.reservation_id,
-        Reservation.status == ReservationStatus.CANCELLED,
-    )
-    ownerless = PinJob.reservation_id.is_(None) & ~live
-    pointless = (PinJob.kind == PinJobKind.GENERATE) & cancelled
     now = clock.utcnow()
-    ids = session.scalars(
+    ownerless = select(PinJob.id).where(
+        PinJob.reservation_id.is_(None), PinJob.status.in_(OPEN_JOBS), ~live
+    )
+    pointless = (
         select(PinJob.id)
-        .where(PinJob.status.in_(OPEN_JOBS), ownerless | pointless)
-        .order_by(PinJob.id)
-        .with_for_update(skip_locked=True)
-    ).all()
+        .join(Reservation, Reservation.id == PinJob.reservation_id)
+        .where(
+            PinJob.kind == PinJobKind.GENERATE,
+            PinJob.status.in_(OPEN_JOBS),
+            Reservation.status == ReservationStatus.CANCELLED,
+        )
+    )
+    ids = [*session.scalars(ownerless), *session.scalars(pointless)]
     if not ids:
         return set()
     return set(
         session.scalars(
             update(PinJob)
-            .where(PinJob.id.in_(ids))
+            .where(PinJob.id.in_(ids), PinJob.status.in_(OPEN_JOBS))
             .values(
                 status=PinJobStatus.CANCELLED,
                 next_attempt_at=None,

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.domain import change_detection, safety_brake
 from app.domain.states import FRONT_DESK, ReservationStatus
-from app.integrations.channels import ChannelReservation, ItemError
+from app.integrations.channels import ItemError
 from app.models import Reservation
 from app.services import reservation_rows, reservations
 from app.services.reconciliation_reading import ACTIVE, Reading
+from app.services.reservation_copies import Candidate
 from app.transaction import transaction
 
 #: items a plan spells out; its numbers and its hash cover all
@@ -30,7 +31,7 @@ SHOWN = ("status", "accommodation_id", "check_in_at", "check_out_at")
 class Plan:
     """`todo` is what is left to write; `risky` are cancellations and moves of active stays."""
 
-    todo: Sequence[ChannelReservation]
+    todo: Sequence[Candidate]
     gone: Sequence[str]
     unchanged: int
     errors: Sequence[ItemError]

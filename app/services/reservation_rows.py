@@ -1,12 +1,12 @@
 """Reads and writes many reservation rows at once, without an object per row.
 
 A run compares ten thousand stays with a budget of three times one select (INTERFACES §11), so these
-are the only statements in the services that are spelled in SQL: every list goes in as an array.
+statements are spelled in SQL and every list goes in as one array.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -55,10 +55,30 @@ def _unnest(columns: Mapping[str, str]) -> str:
     return f"unnest({arrays})"
 
 
-def _arrays(rows: Sequence[Row], names: Iterable[str]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in names}
+def _arrays(rows: Sequence[Row], columns: Mapping[str, str]) -> dict[str, str]:
+    return {name: literal(kind, [row[name] for row in rows]) for name, kind in columns.items()}
 
 
+def literal(kind: str, items: Sequence[Any]) -> str:
+    """A PostgreSQL array of `kind` as text; many times faster than the driver's own way, which
+    looks at each item to find out what it is."""
+    if kind == "text":
+        written = ["NULL" if item is None else _quoted(item) for item in items]
+    elif kind == "timestamptz":
+        written = ["NULL" if item is None else item.isoformat() for item in items]
+    else:  # uuid, date, boolean, int, numeric: their text holds no sign that needs quoting
+        written = ["NULL" if item is None else str(item) for item in items]
+    return "{" + ",".join(written) + "}"
+
+
+def _quoted(text: str) -> str:
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+_UPDATED = {"id": "uuid", **COLUMNS}
+_MARKED = {"id": "uuid", **{name: COLUMNS[name] for name in MARKS}}
 _INSERTED = {"external_id": "text", **COLUMNS}
 _COMPARED = {
     "external_id": "text",
@@ -69,7 +89,7 @@ _COMPARED = {
 }
 
 _COMPARE = text(f"""
-    SELECT u.n - 1 AS position, r.id IS NULL AS is_new
+    SELECT u.n - 1
       FROM {_unnest(_COMPARED)} WITH ORDINALITY AS u({", ".join(_COMPARED)}, n)
       LEFT JOIN reservations r
         ON r.channel = :channel AND r.external_id = u.external_id AND r.unit_no = 1
@@ -100,28 +120,26 @@ _INSERT = text(f"""
 _UPDATE = text(f"""
     UPDATE reservations r
        SET version = r.version + 1, updated_at = :now, {", ".join(f"{c} = u.{c}" for c in COLUMNS)}
-      FROM {_unnest({"id": "uuid", **COLUMNS})} AS u(id, {", ".join(COLUMNS)})
+      FROM {_unnest(_UPDATED)} AS u(id, {", ".join(COLUMNS)})
      WHERE r.id = u.id
 """)  # noqa: S608
 
 _MARK = text(f"""
     UPDATE reservations r SET {", ".join(f"{c} = u.{c}" for c in MARKS)}
-      FROM {_unnest({"id": "uuid", **{c: COLUMNS[c] for c in MARKS}})} AS u(id, {", ".join(MARKS)})
+      FROM {_unnest(_MARKED)} AS u(id, {", ".join(MARKS)})
      WHERE r.id = u.id
 """)  # noqa: S608
 
 
-def compare(
-    session: Session, channel: str, arrays: Mapping[str, Sequence[Any]]
-) -> tuple[list[int], list[int]]:
-    """Positions that are new, and positions that may differ from what is stored.
+def compare(session: Session, channel: str, arrays: Mapping[str, Sequence[Any]]) -> list[int]:
+    """Positions of what is new or may differ from what is stored.
 
     `arrays` holds equally long lists under `external_id, ref, hash, sweep, modified`. The content
     hash decides; the unit is compared as well, since what a channel id stands for can be changed
     on our side.
     """
-    found = session.execute(_COMPARE, {"channel": channel, **arrays}).all()
-    return [p for p, is_new in found if is_new], [p for p, is_new in found if not is_new]
+    lists = {name: literal(kind, arrays[name]) for name, kind in _COMPARED.items()}
+    return list(session.scalars(_COMPARE, {"channel": channel, **lists}))
 
 
 def read(
@@ -145,10 +163,10 @@ def insert(session: Session, channel: str, rows: Sequence[Row], now: datetime) -
 def update(session: Session, rows: Sequence[Row], now: datetime) -> None:
     """Write every column of `rows`, which carry their `id`; one version further each."""
     if rows:
-        session.execute(_UPDATE, {"now": now, **_arrays(rows, ("id", *COLUMNS))})
+        session.execute(_UPDATE, {"now": now, **_arrays(rows, _UPDATED)})
 
 
 def mark(session: Session, rows: Sequence[Row]) -> None:
     """Write only what we keep about the copy itself; nobody's version moves."""
     if rows:
-        session.execute(_MARK, _arrays(rows, ("id", *MARKS)))
+        session.execute(_MARK, _arrays(rows, _MARKED))

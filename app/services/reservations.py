@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 STAYS = "stays"
 #: another try after PostgreSQL chose us to end a deadlock
 DEADLOCK_TRIES = 3
+#: up to this many rows are fetched without asking first which of them differ
+FEW = 1001
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Change:
 class Difference:
     """A batch sorted by what has to be done about it."""
 
-    todo: list[ChannelReservation] = field(default_factory=list)  # all that is to be written
+    todo: list[Candidate] = field(default_factory=list)  # all that is to be written
     new: list[tuple[Candidate, dict[str, Any]]] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
     said_anew: list[dict[str, Any]] = field(default_factory=list)
@@ -97,7 +99,12 @@ def apply_copies(
     database itself is the problem.
     """
     now = clock.utcnow()
-    return _apply(prepare(copies, as_of=as_of or now, now=now), actor_label)
+    return apply_candidates(prepare(copies, as_of=as_of or now, now=now), actor_label=actor_label)
+
+
+def apply_candidates(batch: Sequence[Candidate], *, actor_label: str = "Stays") -> Applied:
+    """`apply_copies` for what `foresee` has found to be written."""
+    return _apply(sorted(batch, key=lambda c: c.copy.external_id), actor_label)
 
 
 def foresee(copies: Sequence[ChannelReservation], *, as_of: datetime) -> Difference:
@@ -214,26 +221,13 @@ def _difference(
     if not batch:
         return found
     channel = batch[0].copy.channel
-    places = channel_places.find(session, {c.copy.accommodation_ref for c in batch}, create=create)
-    new, other = reservation_rows.compare(
-        session,
-        channel,
-        {
-            "external_id": [c.copy.external_id for c in batch],
-            "ref": [c.copy.accommodation_ref for c in batch],
-            "hash": [c.hash for c in batch],
-            "sweep": [sweep_mark(c.copy) for c in batch],
-            "modified": [c.modified_at if c.copy.modified_at else None for c in batch],
-        },
-    )
-    found.unchanged = len(batch) - len(new) - len(other)
-    stored = {}
-    if other:
-        ids = [batch[position].copy.external_id for position in other]
-        stored = reservation_rows.read(session, channel, ids, lock=lock)
     now = clock.utcnow()
-    for position in (*new, *other):
-        candidate = batch[position]
+    places = channel_places.find(session, {c.copy.accommodation_ref for c in batch}, create=create)
+    suspects = batch if lock and len(batch) < FEW else _sift(session, channel, batch)
+    found.unchanged = len(batch) - len(suspects)
+    ids = [candidate.copy.external_id for candidate in suspects]
+    stored = reservation_rows.read(session, channel, ids, lock=lock)
+    for candidate in suspects:
         place = places.get(candidate.copy.accommodation_ref)
         if place is None:
             found.errors.append(
@@ -246,6 +240,37 @@ def _difference(
         except OutOfOrder as exc:
             found.errors.append(ItemError(candidate.copy.external_id, str(exc), "invalid"))
     return found
+
+
+def _sift(session: Session, channel: str, batch: Sequence[Candidate]) -> list[Candidate]:
+    """Those that are new or may differ; the others are not even fetched."""
+    positions = reservation_rows.compare(
+        session,
+        channel,
+        {
+            "external_id": [c.copy.external_id for c in batch],
+            "ref": [c.copy.accommodation_ref for c in batch],
+            "hash": [c.hash for c in batch],
+            "sweep": [sweep_mark(c.copy) for c in batch],
+            "modified": [c.modified_at if c.copy.modified_at else None for c in batch],
+        },
+    )
+    return [batch[position] for position in positions]
+
+
+def _is_known(candidate: Candidate, place: Place, stored: Mapping[str, Any]) -> bool:
+    """Whether the row holds this very copy already; says the same as the statement that sifts."""
+    mark, modified_at = sweep_mark(candidate.copy), stored["source_modified_at"]
+    return bool(
+        stored["content_hash"] == candidate.hash
+        and stored["accommodation_id"] == place.accommodation_id
+        and (mark is None or stored["sweep_hash"] == mark)
+        and (
+            candidate.copy.modified_at is None
+            or modified_at is None
+            or candidate.modified_at <= modified_at
+        )
+    )
 
 
 def _sort_in(
@@ -261,8 +286,11 @@ def _sort_in(
         row = values(candidate, place, now)
         if write:
             row["search_text"] = search_text(row, place.name)
-        found.todo.append(candidate.copy)
+        found.todo.append(candidate)
         found.new.append((candidate, row))
+        return
+    if _is_known(candidate, place, stored):
+        found.unchanged += 1
         return
     same = stored["content_hash"] == candidate.hash
     if not same and is_stale(candidate, stored):
@@ -270,7 +298,7 @@ def _sort_in(
         return
     said = values(candidate, place, now, stored)
     fields = change_detection.changes(stored, said)
-    found.todo.append(candidate.copy)
+    found.todo.append(candidate)
     marks = {name: said[name] for name in reservation_rows.MARKS}
     known = stored["source_modified_at"]
     if known is not None:

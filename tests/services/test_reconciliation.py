@@ -239,6 +239,7 @@ class TestScenario1:
     ) -> None:
         stays.fail("changes", Unreachable("no connection"))
         row = run()
+        clock.move(seconds=1)
         run(trigger="manual")
         clock.move(seconds=5)
         reconciliation.run(row.id)
@@ -515,7 +516,7 @@ class TestHandBack:
         monkeypatch.setattr(reconciliation, "SLICE", 10)
         stays.put(*copies(make_accommodation(), 25))
         run_id = reconciliation.start("stays", trigger="schedule")
-        real, done = reservations.apply_copies, []
+        real, done = reservations.apply_candidates, []
 
         def interrupted(*args: Any, **kwargs: Any) -> Any:
             if len(done) == 1:
@@ -523,12 +524,12 @@ class TestHandBack:
             done.append(1)
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(reservations, "apply_copies", interrupted)
+        monkeypatch.setattr(reservations, "apply_candidates", interrupted)
         with pytest.raises(HandBack):
             reconciliation.run(run_id)
         row = reconciliation.get(run_id)
         assert (row.status, row.lease_until, row.created) == ("pending", None, 10)
-        monkeypatch.setattr(reservations, "apply_copies", real)
+        monkeypatch.setattr(reservations, "apply_candidates", real)
         reconciliation.run(run_id)
         row = reconciliation.get(run_id)
         assert (row.status, row.fetched, row.created) == ("success", 25, 25)
@@ -538,19 +539,19 @@ class TestHandBack:
     ) -> None:
         """STAY-51."""
         stays.put(make_copy(make_accommodation()))
-        real = reservations.apply_copies
+        real = reservations.apply_candidates
 
         def broken(*args: Any, **kwargs: Any) -> Any:
             raise ZeroDivisionError("Ana Souza")
 
-        monkeypatch.setattr(reservations, "apply_copies", broken)
+        monkeypatch.setattr(reservations, "apply_candidates", broken)
         run_id = reconciliation.start("stays", trigger="schedule")
         with pytest.raises(ZeroDivisionError):
             reconciliation.run(run_id)
         row = reconciliation.get(run_id)
         assert (row.status, row.errors, row.error_kind) == ("failed", 1, "ZeroDivisionError")
         assert "Ana" not in (row.message or "")
-        monkeypatch.setattr(reservations, "apply_copies", real)
+        monkeypatch.setattr(reservations, "apply_candidates", real)
         clock.move(seconds=2)
         reconciliation.run(run_id)
         assert rows()[-1].created == 1

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.domain.states import PinJobKind, PinJobStatus
 from app.integrations.channels import ChannelReservation
 from app.models import Accommodation, AuditEntry, PinJob, Reservation
-from app.services import reservation_rows, reservations
+from app.services import reconciliation_reading, reservation_rows, reservations
 from app.services.reservations import Applied, apply_copies
 from app.transaction import transaction
 from tests.channels import make_copy
@@ -255,7 +255,7 @@ def test_what_is_not_said_is_kept() -> None:
     assert row.version == 1
     # The bare copy's fingerprint is kept, so that the next one like it is recognised at once.
     with transaction() as session:
-        new, other = reservation_rows.compare(
+        differing = reservation_rows.compare(
             session,
             "stays",
             {
@@ -266,7 +266,7 @@ def test_what_is_not_said_is_kept() -> None:
                 "modified": [None],
             },
         )
-    assert (new, other) == ([], [])
+    assert differing == []
 
 
 def test_a_day_without_a_time_keeps_the_known_time_of_day() -> None:
@@ -627,3 +627,80 @@ class TestTogether:
         )
         assert [r.created for r in results] == [1, 1]
         assert count(Accommodation) == 1
+
+
+class TestArrays:
+    """Lists go to the database as text of our own making."""
+
+    AWKWARD = (
+        'say "hi"',
+        "back\\slash",
+        "a,b",
+        "{brace}",
+        "",
+        "NULL",
+        "null",
+        None,
+        "  blanks ",
+        "line\nbreak",
+        "'); DROP TABLE reservations; --",
+        "Zoë 李 😀",
+    )
+
+    def test_awkward_text_comes_back_as_it_was(self) -> None:
+        written = reservation_rows.literal("text", self.AWKWARD)
+        with transaction() as session:
+            back = session.scalar(text("SELECT CAST(:a AS text[])"), {"a": written})
+        assert tuple(back) == self.AWKWARD
+
+    def test_in_a_row_too(self) -> None:
+        room = make_accommodation()
+        names = [name for name in self.AWKWARD if name]
+        copies = [make_copy(room, f"S{n}", guest_name=name) for n, name in enumerate(names)]
+        assert counts(apply_copies(copies)) == (len(names), 0, 0, 0)
+        assert [stored(f"S{n}").guest_name for n in range(len(names))] == names
+        assert counts(apply_copies(copies)) == (0, 0, len(names), 0)
+
+    def test_other_types(self) -> None:
+        assert reservation_rows.literal("boolean", [True, None, False]) == "{True,NULL,False}"
+        assert reservation_rows.literal("numeric", [Decimal("1.50")]) == "{1.50}"
+        moment = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        assert reservation_rows.literal("timestamptz", [moment]) == "{2026-03-01T12:00:00+00:00}"
+        assert reservation_rows.literal("date", []) == "{}"
+
+
+class TestBulkAnswers:
+    """Items recognised by what they were made from (contracts/stays.md §10.3)."""
+
+    def test_the_mark_is_kept_until_a_single_copy_changes_the_row(self) -> None:
+        room = make_accommodation()
+        apply_copies([make_copy(room, sweep_hash="h1")])
+        assert stored().sweep_hash == f"h1 {room.stays_id}"
+        apply_copies([make_copy(room)])
+        assert stored().sweep_hash == f"h1 {room.stays_id}"
+        apply_copies([make_copy(room, guest_name="From a webhook")])
+        assert stored().sweep_hash is None
+
+    def test_a_new_mark_alone_moves_no_version(self) -> None:
+        room = make_accommodation()
+        apply_copies([make_copy(room, sweep_hash="h1")])
+        assert counts(apply_copies([make_copy(room, sweep_hash="h2")])) == (0, 0, 1, 0)
+        row = stored()
+        assert (row.sweep_hash, row.version) == (f"h2 {room.stays_id}", 1)
+
+    def test_known_marks_end_when_the_id_stands_for_another_unit(self, clock: Clock) -> None:
+        house = make_property()
+        room = make_accommodation(house, stays_id="ZZ")
+        apply_copies([make_copy("ZZ", "S1", sweep_hash="h1"), make_copy("ZZ", "S2")])
+        marks = reconciliation_reading.SweepHashes("stays", clock.now)
+        assert dict(marks) == {"S1": "h1", "S2": None}
+        assert (marks.get("S1"), marks.get("S9"), len(marks)) == ("h1", None, 2)
+        with transaction() as session:
+            session.get_one(Accommodation, room.id).stays_id = None
+        make_accommodation(house, stays_id="ZZ")
+        assert reconciliation_reading.SweepHashes("stays", clock.now).get("S1") is None
+
+    def test_stays_that_are_over_are_not_known(self, clock: Clock) -> None:
+        apply_copies([make_copy(make_accommodation(), sweep_hash="h1")])
+        clock.move(days=60)
+        assert len(reconciliation_reading.SweepHashes("stays", clock.now)) == 0

@@ -46,16 +46,20 @@ class StaysSimpleClient:
         found: dict[str, ChannelReservation] = {}
         errors: dict[str, ItemError] = {}
         same: set[str] = set()
+        stored = known.get
         for position, item in enumerate(self._read_all(stamp)):
-            external_id, mark = reservation_id(item), item_hash(item)
-            if external_id is not None and known.get(external_id) == mark:
-                same.add(external_id)
-                if external_id in found and found[external_id].modified_at is None:
-                    del found[external_id]  # the later in the answer counts
+            mark = item_hash(item)
+            # The plain spelling only, for speed; whoever spells otherwise is read each time.
+            plain_id = item.get("id") if isinstance(item, dict) else None
+            if type(plain_id) is str and stored(plain_id) == mark:
+                same.add(plain_id)
+                if plain_id in found and found[plain_id].modified_at is None:
+                    del found[plain_id]  # the later in the answer counts
                 continue
             try:
                 reservation = parse_simple(item, sweep_hash=mark)
             except Unreadable as exc:
+                external_id = reservation_id(item)
                 errors[external_id or f"#{position}"] = ItemError(external_id, exc.message)
             else:
                 _keep_newest(found, reservation)
