@@ -64,6 +64,7 @@ def engine_options(settings: config.Settings) -> dict[str, Any]:
         "pool_pre_ping": True,
         "pool_recycle": 1800,
         "pool_timeout": 5,
+        "hide_parameters": True,  # an error's text would carry guests and sealed PINs
         "connect_args": {
             "connect_timeout": 5,
             "application_name": "turnkey",

@@ -1,0 +1,35 @@
+"""One running product for the tests that open its doors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.desk import Desk, within
+from tests.local.product import READY_SECONDS, Run
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Iterator[Run]:
+    """`bin/run` with nothing configured, ready; stopped afterwards."""
+    run = Run(tmp_path / "var")
+    assert within(READY_SECONDS, run.ready, every=0.2), run.said
+    yield run
+    if run.process.poll() is None:
+        run.stop()
+
+
+@pytest.fixture
+def desk(product: Run) -> Iterator[Desk]:
+    """A person at its desk, once the demo's bookings are in."""
+    desk = Desk(product)
+
+    def demo_is_in() -> bool:
+        last = desk.api.get("/reconciliation/status").json()["data"]["lastRun"]
+        return last is not None and last["status"] == "success"
+
+    assert within(60, demo_is_in), product.said
+    yield desk
+    desk.close()
