@@ -115,6 +115,8 @@ def reveal(reservation_id: UUID) -> ResponseReturnValue:
     return render(
         "reservations/pin.html",
         fragments=_fragments(reservation_id, "open"),
+        # The page of its own leaves by itself as well, scripts or not.
+        headers={} if is_htmx() else {"Refresh": f"60; url=/reservations/{reservation_id}"},
         reservation_id=reservation_id,
         pin=shown.pin,
         until=clock.utcnow() + SHOWN_FOR,

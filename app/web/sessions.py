@@ -7,6 +7,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
+import structlog
 from flask import (
     Blueprint,
     Flask,
@@ -183,6 +184,8 @@ def init(app: Flask, *, pages: frozenset[str]) -> None:
         g.pop("properties", None)
         token = session.get("token")
         g.user = users.session_user(str(token)) if token else None
+        if g.user is not None:
+            structlog.contextvars.bind_contextvars(user_id=str(g.user.id))
         view = current_app.view_functions.get(request.endpoint or "")
         if g.user is None and view is not None and not getattr(view, "is_public", False):
             return sign_in_first()

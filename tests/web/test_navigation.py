@@ -46,6 +46,7 @@ def test_one_property_is_no_choice(staff: FlaskClient) -> None:
     make_property(name="Casa do Rio")
     page = staff.get("/more").text
     assert "All properties" in page
+    assert "Each time is that of its property" in page
     assert f'href="/more?property={vila.id}"' in page
 
 

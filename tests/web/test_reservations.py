@@ -197,6 +197,7 @@ def test_without_scripts_the_pin_has_a_page_of_its_own(staff: FlaskClient, clock
     assert page.headers["Cache-Control"] == "no-store"
     assert "482 1917" in page.text
     assert "Helena Prado, 204 Duna" in page.text
+    assert page.headers["Refresh"] == f"60; url=/reservations/{stay.id}"
     assert "482" not in page.text.split("</title>")[0]
     again = staff.get(f"/reservations/{stay.id}/pin")
     assert again.location == f"/reservations/{stay.id}"
