@@ -1,4 +1,4 @@
-"""Accommodations: list, read, create, and the overview of what has a lock."""
+"""Accommodations: list, read, create, change, remove, and the overview of what has a lock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.api import serializers
 from app.api.bodies import body
 from app.api.tokens import actor
 from app.services import accommodations
-from app.services.accommodations import NewAccommodation
+from app.services.accommodations import AccommodationChanges, NewAccommodation
 
 bp = Blueprint("accommodations", __name__, url_prefix="/accommodations")
 
@@ -38,3 +38,16 @@ def create() -> ResponseReturnValue:
 @bp.get("/<uuid:accommodation_id>")
 def show(accommodation_id: UUID) -> ResponseReturnValue:
     return jsonify(serializers.accommodation(accommodations.get(accommodation_id)))
+
+
+@bp.patch("/<uuid:accommodation_id>")
+def change(accommodation_id: UUID) -> ResponseReturnValue:
+    """409 naming the guests while PINs on the lock are concerned, until `confirm` is sent."""
+    row = accommodations.change(accommodation_id, body(AccommodationChanges), actor=actor())
+    return jsonify(serializers.accommodation(row))
+
+
+@bp.delete("/<uuid:accommodation_id>")
+def delete(accommodation_id: UUID) -> ResponseReturnValue:
+    accommodations.delete(accommodation_id, actor=actor())
+    return "", 204

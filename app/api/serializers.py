@@ -14,6 +14,7 @@ from app.models import Accommodation, Lock, Property, ReconciliationLog, RoomTyp
 from app.services.accommodations import Overview
 from app.services.mappings import MappingRow
 from app.services.paging import Page
+from app.services.pin_moves import Consequences
 from app.services.pin_views import PinView
 from app.services.reservation_lists import ReservationRow
 
@@ -73,7 +74,28 @@ def property_(row: Property) -> Json:
         "pin_preload_hours": row.pin_preload_hours,
         "reserved_horizon_days": row.reserved_horizon_days,
         "contingency": row.contingency,
+        "contact": row.contact,
         **_stamps(row),
+    }
+
+
+def consequences(found: Consequences) -> Json:
+    return {
+        "stays": found.stays,
+        "planned_moved": found.planned_moved,
+        "live_moved": found.live_moved,
+        "live_removed": found.live_removed,
+        "guests": [
+            {
+                "reservation_id": str(each.reservation_id),
+                "guest_name": each.guest,
+                "accommodation": each.room,
+                "check_in": day(each.check_in_on),
+                "check_out": day(each.check_out_on),
+                "removed": each.removed,
+            }
+            for each in found.guests
+        ],
     }
 
 
@@ -118,7 +140,10 @@ def lock(row: Lock) -> Json:
         "location": row.location,
         "online": row.online,
         "battery": row.battery,
+        "low_battery": row.low_battery,
         "last_seen_at": instant(row.last_seen_at),
+        "offline_since": instant(row.offline_since),
+        "gone_since": instant(row.gone_since),
         **_stamps(row),
     }
 

@@ -51,6 +51,20 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
+class Changes(Input):
+    """The parent of every partial change: a field that is not sent stays as it is.
+
+    Defaults are never read; they only make a field optional. `confirm` says that the guests whose
+    PINs move are known.
+    """
+
+    confirm: bool = False
+
+    def given(self) -> dict[str, Any]:
+        """The fields that were sent, null where that was sent."""
+        return self.model_dump(exclude_unset=True, exclude={"confirm"})
+
+
 def parse(model: type[M], data: Mapping[str, Any]) -> M:
     """`data` (parsed JSON) as a `model`. Raises Invalid naming every faulty field."""
     try:

@@ -3,21 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import time
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
-from app.models import ChannelProperty, Property, RoomType
+from app.models import Accommodation, ChannelEvent, ChannelProperty, Property, Reservation, RoomType
 from app.runtime import settings
-from app.services import audit, list_args, listing
+from app.services import (
+    audit,
+    dependents,
+    edits,
+    house_hours,
+    list_args,
+    listing,
+    pin_moves,
+    pin_plan,
+)
 from app.services.audit import Actor
-from app.services.inputs import ClockTime, Currency, Input, Name, Timezone, conflicts
+from app.services.dependents import Dependent
+from app.services.inputs import (
+    Changes,
+    ClockTime,
+    Currency,
+    Input,
+    Name,
+    Text,
+    Timezone,
+    conflicts,
+)
 from app.services.paging import Page
+from app.services.pin_moves import Consequences
 from app.transaction import transaction
+
+#: what decides when a PIN works; the first three also decide when a stay begins and ends
+_CLOCK = frozenset({"timezone", "check_in_time", "check_out_time"})
+_HOURS = _CLOCK | {"pin_lead_hours", "pin_grace_hours", "pin_preload_hours"}
+
+Lead = Annotated[int, Field(ge=0, le=72)]
+Week = Annotated[int, Field(ge=0, le=168)]
+Horizon = Annotated[int, Field(ge=0, le=3650)]
+Contingency = Literal["spare_card", "key", "master_code", "nothing"]
+Units = Annotated[int, Field(ge=0, le=9999)]
 
 
 class NewProperty(Input):
@@ -28,11 +60,28 @@ class NewProperty(Input):
     currency: Currency
     check_in_time: ClockTime | None = None
     check_out_time: ClockTime | None = None
-    pin_lead_hours: Annotated[int, Field(ge=0, le=72)] | None = None
-    pin_grace_hours: Annotated[int, Field(ge=0, le=168)] | None = None
-    pin_preload_hours: Annotated[int, Field(ge=0, le=168)] | None = None
-    reserved_horizon_days: Annotated[int, Field(ge=0, le=3650)] | None = None
-    contingency: Literal["spare_card", "key", "master_code", "nothing"] | None = None
+    pin_lead_hours: Lead | None = None
+    pin_grace_hours: Week | None = None
+    pin_preload_hours: Week | None = None
+    reserved_horizon_days: Horizon | None = None
+    contingency: Contingency | None = None
+    contact: Text | None = None
+
+
+class PropertyChanges(Changes):
+    """Some fields of a building."""
+
+    name: Name = ""
+    timezone: Timezone = ""
+    currency: Currency = ""
+    check_in_time: ClockTime = time()
+    check_out_time: ClockTime = time()
+    pin_lead_hours: Lead = 0
+    pin_grace_hours: Week = 0
+    pin_preload_hours: Week = 0
+    reserved_horizon_days: Horizon | None = None
+    contingency: Contingency = "nothing"
+    contact: Text | None = None
 
 
 class NewRoomType(Input):
@@ -40,7 +89,19 @@ class NewRoomType(Input):
 
     property_id: UUID
     name: Name
-    total_units: Annotated[int, Field(ge=0, le=9999)]
+    total_units: Units
+
+
+class RoomTypeChanges(Changes):
+    """Some fields of a kind of room; it stays in its building."""
+
+    name: Name = ""
+    total_units: Units = 0
+
+
+_NAME_TAKEN = {
+    "uq_room_types_property_id_name": ("name", "this property has a room type of that name")
+}
 
 
 def create(new: NewProperty, *, actor: Actor) -> Property:
@@ -59,6 +120,94 @@ def create(new: NewProperty, *, actor: Actor) -> Property:
             session, actor, "create", "property", row.id, after=new.model_dump(mode="json")
         )
     return row
+
+
+def change(property_id: UUID, changes: PropertyChanges, *, actor: Actor) -> Property:
+    """Change a building; its coming stays get the new hours, and their PINs follow.
+
+    Raises NotFound; Conflict naming the guests when PINs on locks would move, unless confirmed.
+    """
+    with transaction() as session:
+        row, found = _change(session, property_id, changes, actor)
+        if found.touches_live_pins and not changes.confirm:
+            raise found.refusal()
+        session.flush()
+        session.refresh(row)
+    return row
+
+
+def preview_change(property_id: UUID, changes: PropertyChanges) -> Consequences:
+    """What `change` would do to stays and PINs; nothing is changed. Raises NotFound."""
+    return pin_moves.foresee(
+        lambda session: _change(session, property_id, changes, audit.SYSTEM)[1]
+    )
+
+
+def _change(
+    session: Session, property_id: UUID, changes: PropertyChanges, actor: Actor
+) -> tuple[Property, Consequences]:
+    row = session.get(Property, property_id, with_for_update=True)
+    if row is None:
+        raise NotFound("no such property")
+    zone_before = row.timezone
+    before, after = edits.apply(row, changes.given())
+    found = Consequences()
+    if before.keys() & _HOURS:
+        rooms = session.scalars(
+            select(Accommodation.id).where(Accommodation.property_id == property_id)
+        ).all()
+        looked = pin_moves.look(session, rooms)
+        if before.keys() & _CLOCK:
+            house_hours.refresh(session, row, zone_before=zone_before)
+        pin_plan.plan(session, accommodations=rooms)
+        found = pin_moves.compare(session, looked)
+    if before:
+        audit.record(session, actor, "update", "property", row.id, before, after)
+    return row, found
+
+
+def delete(property_id: UUID, *, actor: Actor) -> None:
+    """Remove a building nothing depends on. Raises NotFound, Conflict saying what does."""
+    with transaction() as session:
+        row = session.get(Property, property_id, with_for_update=True)
+        if row is None:
+            raise NotFound("no such property")
+        connections = select(ChannelProperty.id).where(ChannelProperty.property_id == property_id)
+        dependents.refuse(
+            session,
+            row.name,
+            (
+                Dependent("room type", "room types", RoomType, RoomType.property_id == property_id),
+                Dependent(
+                    "accommodation",
+                    "accommodations",
+                    Accommodation,
+                    Accommodation.property_id == property_id,
+                ),
+                Dependent(
+                    "reservation",
+                    "reservations",
+                    Reservation,
+                    Reservation.property_id == property_id,
+                ),
+                Dependent(
+                    "channel connection",
+                    "channel connections",
+                    ChannelProperty,
+                    (ChannelProperty.property_id == property_id)
+                    & (ChannelProperty.channel_name != "stays"),
+                ),
+                Dependent(
+                    "channel event",
+                    "channel events",
+                    ChannelEvent,
+                    ChannelEvent.channel_property_id.in_(connections),
+                ),
+            ),
+        )
+        before = edits.snapshot(row, tuple(PropertyChanges.model_fields.keys() - {"confirm"}))
+        session.delete(row)
+        audit.record(session, actor, "delete", "property", property_id, before)
 
 
 def connect_stays(session: Session, property_id: UUID) -> None:
@@ -87,10 +236,7 @@ def search(args: Mapping[str, str]) -> Page[Property]:
 
 def create_room_type(new: NewRoomType, *, actor: Actor) -> RoomType:
     """A new kind of room. Raises Invalid for an unknown property, Conflict for a name twice."""
-    taken = {
-        "uq_room_types_property_id_name": ("name", "this property has a room type of that name")
-    }
-    with conflicts(taken), transaction() as session:
+    with conflicts(_NAME_TAKEN), transaction() as session:
         if session.get(Property, new.property_id) is None:
             raise listing.unknown("property_id", "property")
         row = RoomType(**new.model_dump())
@@ -101,6 +247,49 @@ def create_room_type(new: NewRoomType, *, actor: Actor) -> RoomType:
             session, actor, "create", "room_type", row.id, after=new.model_dump(mode="json")
         )
     return row
+
+
+def change_room_type(room_type_id: UUID, changes: RoomTypeChanges, *, actor: Actor) -> RoomType:
+    """Change a kind of room. Raises NotFound, Conflict for a name twice."""
+    with conflicts(_NAME_TAKEN), transaction() as session:
+        row = session.get(RoomType, room_type_id, with_for_update=True)
+        if row is None:
+            raise NotFound("no such room type")
+        before, after = edits.apply(row, changes.given())
+        if before:
+            audit.record(session, actor, "update", "room_type", row.id, before, after)
+        session.flush()
+        session.refresh(row)
+    return row
+
+
+def delete_room_type(room_type_id: UUID, *, actor: Actor) -> None:
+    """Remove a kind of room nothing depends on. Raises NotFound, Conflict saying what does."""
+    with transaction() as session:
+        row = session.get(RoomType, room_type_id, with_for_update=True)
+        if row is None:
+            raise NotFound("no such room type")
+        dependents.refuse(
+            session,
+            row.name,
+            (
+                Dependent(
+                    "accommodation",
+                    "accommodations",
+                    Accommodation,
+                    Accommodation.room_type_id == room_type_id,
+                ),
+                Dependent(
+                    "reservation",
+                    "reservations",
+                    Reservation,
+                    Reservation.room_type_id == room_type_id,
+                ),
+            ),
+        )
+        before = edits.snapshot(row, ("property_id", "name", "total_units"))
+        session.delete(row)
+        audit.record(session, actor, "delete", "room_type", room_type_id, before)
 
 
 def get_room_type(room_type_id: UUID) -> RoomType:
