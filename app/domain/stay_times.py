@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
+@lru_cache(maxsize=4096)  # a batch names the same days over and over
 def instant(day: date, at: time, zone: ZoneInfo, *, later: bool = False) -> datetime:
     """The UTC moment at which clocks in `zone` show `at` on `day`.
 
