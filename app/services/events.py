@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -24,6 +24,7 @@ from app.integrations.channels import ChannelReservation
 from app.integrations.errors import IntegrationError, Rejected
 from app.models import Accommodation, ChannelEvent, ChannelProperty, Property, Reservation
 from app.queue import client as queue
+from app.queue.interrupts import OutOfTime
 from app.services import event_rows, leases, reservations, stays_events, vendors
 from app.services.event_rows import WAITING, LeaseLost, Work
 from app.services.stays_events import Finding, Malformed
@@ -154,6 +155,9 @@ def process(event_id: UUID) -> None:
         if getattr(error.orig, "sqlstate", None) not in CONTENTION:
             raise  # the database is away: the lease lapses and the sweep brings the event back
         _fail(work, "the reservation was being changed elsewhere", "contention", heals=True)
+    except OutOfTime:
+        _fail(work, "it took longer than a job may", "out_of_time", heals=True)
+        raise
     except Exception as error:
         _fail(work, f"an internal error ({type(error).__name__})", "internal", heals=True)
         raise
@@ -275,28 +279,30 @@ def _storable(value: Any) -> Any:
 
 def _channel_property(session: Session, source: str, place_ref: str | None, now: datetime) -> UUID:
     """The property's connection to the channel, made on first sight (DECISIONS 19)."""
-    property_id = None
+    connection = (ChannelProperty.id, ChannelProperty.status, ChannelProperty.last_webhook_at)
+    joined = and_(
+        ChannelProperty.property_id == Property.id, ChannelProperty.channel_name == source
+    )
+    found = None
     if place_ref is not None:
-        property_id = session.scalar(
-            select(Accommodation.property_id).where(Accommodation.stays_id == place_ref)
-        )
-    if property_id is None:
-        property_id = session.scalar(
-            select(Property.id).order_by(Property.created_at, Property.id).limit(1)
-        )
-    if property_id is None:
-        raise NotFound("no property is connected to this channel")
-    known = select(
-        ChannelProperty.id, ChannelProperty.status, ChannelProperty.last_webhook_at
-    ).where(ChannelProperty.property_id == property_id, ChannelProperty.channel_name == source)
-    found = session.execute(known).first()
+        found = session.execute(
+            select(Property.id.label("property_id"), *connection)
+            .select_from(Accommodation)
+            .join(Property, Property.id == Accommodation.property_id)
+            .outerjoin(ChannelProperty, joined)
+            .where(Accommodation.stays_id == place_ref)
+        ).first()
     if found is None:
-        session.execute(
-            insert(ChannelProperty)
-            .values(property_id=property_id, channel_name=source, channel_property_id=source)
-            .on_conflict_do_nothing()
-        )
-        found = session.execute(known).one()
+        found = session.execute(
+            select(Property.id.label("property_id"), *connection)
+            .outerjoin(ChannelProperty, joined)
+            .order_by(Property.created_at, Property.id)
+            .limit(1)
+        ).first()
+    if found is None:
+        raise NotFound("no property is connected to this channel")
+    if found.id is None:
+        return _connect(session, source, found.property_id, now)
     if found.status == "inactive":
         raise NotFound("this property is not connected to the channel any more")
     if found.last_webhook_at is None or found.last_webhook_at < now - WEBHOOK_STAMP:
@@ -307,3 +313,21 @@ def _channel_property(session: Session, source: str, place_ref: str | None, now:
         )
     connection_id: UUID = found.id
     return connection_id
+
+
+def _connect(session: Session, source: str, property_id: UUID, now: datetime) -> UUID:
+    session.execute(
+        insert(ChannelProperty)
+        .values(
+            property_id=property_id,
+            channel_name=source,
+            channel_property_id=source,
+            last_webhook_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    return session.scalars(
+        select(ChannelProperty.id).where(
+            ChannelProperty.property_id == property_id, ChannelProperty.channel_name == source
+        )
+    ).one()

@@ -26,7 +26,7 @@ from app.models import (
     ChannelProperty,
     Reservation,
 )
-from app.queue.interrupts import HandBack
+from app.queue.interrupts import HandBack, OutOfTime
 from app.services import events, reconciliation_reading, reservations, stays_events, vendors
 from app.services.events import Received
 from app.transaction import transaction
@@ -481,6 +481,18 @@ class TestTryingAgain:
             "retrying",
             "an internal error (ZeroDivisionError)",
         )
+
+    def test_one_that_takes_too_long_is_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        event_id, _ = send(message(booking(make_accommodation())))
+
+        def hang(*args: Any) -> None:
+            raise OutOfTime
+
+        monkeypatch.setattr(stays_events, "look_into", hang)
+        with pytest.raises(OutOfTime):
+            events.process(event_id)
+        row = event(event_id)
+        assert (row.status, row.attempts, row.last_error_kind) == ("retrying", 1, "out_of_time")
 
     def test_done_means_applied_once(self) -> None:
         row = deliver(message(booking(make_accommodation())))

@@ -27,7 +27,7 @@ from app.models import (
     Reservation,
 )
 from app.queue import status as queue_status
-from app.queue.interrupts import HandBack
+from app.queue.interrupts import HandBack, OutOfTime
 from app.services import (
     pin_plan,
     reconciliation,
@@ -533,6 +533,19 @@ class TestHandBack:
         reconciliation.run(run_id)
         row = reconciliation.get(run_id)
         assert (row.status, row.fetched, row.created) == ("success", 25, 25)
+
+    def test_a_run_that_takes_too_long_is_not_begun_again(
+        self, stays: FakeChannel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def hang(*args: Any, **kwargs: Any) -> None:
+            raise OutOfTime
+
+        monkeypatch.setattr(stays, "changes", hang)
+        run_id = reconciliation.start("stays", trigger="schedule")
+        with pytest.raises(OutOfTime):
+            reconciliation.run(run_id)
+        row = reconciliation.get(run_id)
+        assert (row.status, row.error_kind, row.next_attempt_at) == ("failed", "out_of_time", None)
 
     def test_an_unexpected_error_is_recorded_and_tried_again(
         self, stays: FakeChannel, clock: Clock, monkeypatch: pytest.MonkeyPatch
