@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,6 +38,9 @@ SORTS: Final[dict[str, tuple[InstrumentedAttribute[Any], str]]] = {
     "guest": (Reservation.guest_name, "asc"),
     "room": (Accommodation.name, "asc"),
 }
+
+
+MAY_BE_MISSING = frozenset({"guest", "room"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +128,25 @@ def search(filters: ReservationFilter) -> Page[ReservationRow]:
     """One page of the stays that fit, PIN states included: five statements, six for a view."""
     with transaction() as session:
         conditions = _conditions(session, filters)
-        counted = select(func.count()).select_from(Reservation).where(*conditions)
+        column = SORTS[filters.sort][0]
+        matching = _with_room(select(Reservation.id, column.label("key")), filters.sort)
+        # Named twice, a filter's matches are collected once; the planner would else believe that
+        # they are spread evenly, and walk years of old stays to find a page of coming ones.
+        ids = matching.where(*conditions).cte("matching") if conditions else matching.subquery()
+        counted = select(func.count()).select_from(ids if conditions else Reservation)
+        # The page is cut before it is joined with all that belongs to a stay.
+        chosen = (
+            select(ids.c.id)
+            .order_by(*_order(filters, ids.c.key, ids.c.id))
+            .limit(filters.limit)
+            .offset((filters.page - 1) * filters.limit)
+            .subquery()
+        )
         found = session.execute(
             _joined()
             .add_columns(counted.scalar_subquery())
-            .where(*conditions)
-            .order_by(*_order(filters))
-            .limit(filters.limit)
-            .offset((filters.page - 1) * filters.limit)
+            .join(chosen, chosen.c.id == Reservation.id)
+            .order_by(*_order(filters, column, Reservation.id))
         ).all()
         # A page beyond the end has no row to carry the number.
         total = found[0][-1] if found else session.scalar(counted) if filters.page > 1 else 0
@@ -184,6 +198,13 @@ def _joined() -> Select[Reservation, Property, Accommodation, RoomType]:
     )
 
 
+def _with_room(ids: Select[UUID, Any], sort: str) -> Select[UUID, Any]:
+    """With the room's table when the order needs it."""
+    if SORTS[sort][0].class_ is not Accommodation:
+        return ids
+    return ids.outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id)
+
+
 def _rows(session: Session, found: Sequence[tuple[Any, ...]]) -> list[ReservationRow]:
     pins = pin_views.views(session, [reservation.id for reservation, *_ in found])
     return [
@@ -227,30 +248,40 @@ def _days(session: Session) -> dict[date, list[UUID]]:
 def _view(view: str, days: Mapping[date, Sequence[UUID]]) -> ColumnElement[bool]:
     status, arrives, leaves = Reservation.status, Reservation.check_in_on, Reservation.check_out_on
     now = clock.utcnow()
+    # A day lies within two of now wherever it is; the instants have an index, the days have none.
+    recently, soon = now - timedelta(days=2), now + timedelta(days=2)
 
-    def local(condition: Any) -> ColumnElement[bool]:
+    def local(condition: Callable[[date], ColumnElement[bool]]) -> ColumnElement[bool]:
         """`condition(today)` with each property's own day."""
+        if len(days) == 1:
+            return condition(next(iter(days)))
         parts = [
             and_(condition(today), Reservation.property_id.in_(ids)) for today, ids in days.items()
         ]
         return or_(false(), *parts)
 
     if view == "active":
-        return and_(
+        coming = and_(
+            Reservation.check_out_at > recently,
             status.in_(OPEN),
-            or_(status == Status.CHECKED_IN, local(lambda today: leaves >= today)),
+            local(lambda today: leaves >= today),
         )
+        return or_(status == Status.CHECKED_IN, coming)
     if view == "arriving":
-        return and_(status.in_(OPEN), local(lambda today: arrives == today))
+        near = Reservation.check_in_at.between(recently, soon)
+        return and_(near, status.in_(OPEN), local(lambda today: arrives == today))
     if view == "in_house":
         # Without a front desk that checks guests in, the hours of the stay tell who is there.
         present = and_(Reservation.check_in_at <= now, Reservation.check_out_at > now)
         expected = status.in_((Status.CONFIRMED, Status.PENDING_SYNC))
         return or_(status == Status.CHECKED_IN, and_(expected, present))
     if view == "leaving":
-        return and_(status.in_((*OPEN, Status.CHECKED_OUT)), local(lambda today: leaves == today))
+        near = Reservation.check_out_at.between(recently, soon)
+        there = status.in_((*OPEN, Status.CHECKED_OUT))
+        return and_(near, there, local(lambda today: leaves == today))
     if view == "upcoming":
-        return and_(status.in_(OPEN), local(lambda today: arrives > today))
+        ahead = Reservation.check_in_at > recently
+        return and_(ahead, status.in_(OPEN), local(lambda today: arrives > today))
     if view == "past":
         return or_(
             status.in_((Status.CHECKED_OUT, Status.NO_SHOW)),
@@ -262,9 +293,14 @@ def _view(view: str, days: Mapping[date, Sequence[UUID]]) -> ColumnElement[bool]
     return status.in_((Status.CANCELLED, Status.FAILED))
 
 
-def _order(filters: ReservationFilter) -> list[Any]:
-    """A total order, so that no stay is on two pages or on none."""
-    column = SORTS[filters.sort][0]
-    if filters.direction == "desc":
-        return [column.desc().nulls_last(), Reservation.id.desc()]
-    return [column.asc().nulls_last(), Reservation.id.asc()]
+def _order(filters: ReservationFilter, key: Any, id_: Any) -> list[Any]:
+    """A total order, so that no stay is on two pages or on none.
+
+    Those without a guest or a room come last; naming that for other columns would keep the
+    database from walking their index backwards.
+    """
+    falling = filters.direction == "desc"
+    ordered = key.desc() if falling else key.asc()
+    if filters.sort in MAY_BE_MISSING:
+        ordered = ordered.nulls_last()
+    return [ordered, id_.desc() if falling else id_.asc()]
