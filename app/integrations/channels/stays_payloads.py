@@ -132,7 +132,7 @@ def parse_simple(
 def item_hash(item: object) -> str:
     """A fingerprint of an item as it came. Keys in another order make another one, which costs a
     reading and nothing else."""
-    return hashlib.sha256(repr(item).encode("utf-8", "replace")).hexdigest()[:32]
+    return hashlib.blake2b(repr(item).encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def reservation_id(item: object) -> str | None:

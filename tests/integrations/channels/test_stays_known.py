@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -72,3 +73,11 @@ def test_the_later_of_two_in_an_answer_counts() -> None:
 def test_a_number_for_an_id_is_read_each_time() -> None:
     known = {"7": item_hash(item(7))}
     assert [c.external_id for c in changes(item(7), known=known).reservations] == ["7"]
+
+
+def test_equal_items_have_equal_marks_however_they_were_made() -> None:
+    shared = "2026-03-20"
+    one = item(check_in=shared, check_out=shared, nested={"a": [1, 2.5, None, True], "b": "é"})
+    two = json.loads(json.dumps(one))
+    assert item_hash(one) == item_hash(two)
+    assert item_hash(item(guest_name="\ud800")) != item_hash(item())
