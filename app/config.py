@@ -70,6 +70,7 @@ class Settings:
     pin_preload_hours: int = 0
     db_pool_size: int = 10
     web_threads: int = 8
+    trusted_proxies: int = 0
     stays_first_run_hours: int = 24
     stays_horizon_days: int = 120
 
@@ -255,6 +256,7 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
         "pin_preload_hours": reader.whole("PIN_PRELOAD_HOURS", 0, 0, 168),
         "db_pool_size": reader.whole("DB_POOL_SIZE", 10, 1, 100),
         "web_threads": reader.whole("WEB_THREADS", 8, 1, 64),
+        "trusted_proxies": reader.whole("TRUSTED_PROXIES", 1 if production else 0, 0, 5),
         "stays_first_run_hours": reader.whole("STAYS_FIRST_RUN_HOURS", 24, 1, 24 * 366),
         "stays_horizon_days": reader.whole("STAYS_HORIZON_DAYS", 120, 1, 730),
         "alert_email_to": reader.text("ALERT_EMAIL_TO"),

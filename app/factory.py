@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import config, logs
 from app.crypto import PinVault
@@ -51,6 +52,10 @@ def create_app(settings: config.Settings | None = None, *, testing: bool = False
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=False)
     if Base.metadata is not db.metadatas[None]:
         raise RuntimeError("models and migrations must share one metadata")
+    if settings.trusted_proxies:
+        # Behind a router every client has the router's address: believe what it says of them.
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     for door in DOORS:
         importlib.import_module(door).register(app)
     return app

@@ -68,10 +68,8 @@ def _floor_insert(house: House, body: bytes) -> float:
             f"SELECT {_INSERT_COLUMNS} FROM reservations".encode()
         ).fetchall()
         arrays = [list(column) for column in zip(*columns, strict=True)]
-        types = (
-            "uuid uuid text text text text text text text timestamptz timestamptz date date "
-            "numeric text timestamptz text text"
-        ).split()
+        types = ["uuid", "uuid", *["text"] * 7, *["timestamptz"] * 2, *["date"] * 2]
+        types += ["numeric", "text", "timestamptz", "text", "text"]
         unnest = ", ".join(f"%s::{kind}[]" for kind in types)
         statement = f"INSERT INTO bench_floor ({_INSERT_COLUMNS}) SELECT * FROM unnest({unnest})"
 

@@ -1,0 +1,123 @@
+"""The reservations page over 100,000 stays: server time, and the number of SQL statements.
+
+Floor: an empty page rendered by the same stack, sign-in and layout included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bench.house import House, percentile, result, seconds
+
+FULL = 100_000
+VISITS = 60
+PAGES = (
+    "/reservations?limit=25",
+    "/reservations?limit=100",
+    "/reservations?view=all&limit=100&page=200",
+    "/reservations?view=all&q=ana&limit=50",
+)
+
+
+def run(house: House) -> Iterator[dict[str, Any]]:
+    count = house.rows(FULL)
+    house.empty()
+    house.furnish()
+    _fill(house, count)
+    from flask import render_template
+    from sqlalchemy import event
+
+    from app.extensions import db
+    from app.services import users
+
+    app = house.app
+    if "bench_empty" not in app.view_functions:
+        app._got_first_request = False
+        app.add_url_rule("/bench-empty", "bench_empty", lambda: render_template("_layout.html"))
+    with app.app_context():
+        user = users.create("bench@example.org", "bench-password-1", "admin")
+        token = users.start_session(user.id, None, None)
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["token"] = token
+
+    def visit(path: str) -> float:
+        def get() -> None:
+            answer = client.get(path)
+            if answer.status_code != 200:
+                raise RuntimeError(f"{path}: {answer.status}")
+
+        return seconds(get) * 1000
+
+    for path in (*PAGES, "/bench-empty"):
+        visit(path)
+    floor = percentile([visit("/bench-empty") for _ in range(VISITS)], 95)
+    with app.app_context(), _counted(event, db.engine) as statements:
+        most = 0
+        times: list[float] = []
+        for path in PAGES:
+            statements.clear()
+            visit(path)
+            most = max(most, len(statements))
+            times += [visit(path) for _ in range(VISITS // len(PAGES))]
+    yield result("reservations_page_100k", percentile(times, 95), "ms p95", floor, count)
+    yield result("reservations_page_100k_statements", most, "statements", None, count)
+
+
+@contextmanager
+def _counted(event: Any, engine: Any) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def _fill(house: House, count: int) -> None:
+    """Stays of three years, each with its planned orders; a tenth with a PIN in some state."""
+    with house.connect() as connection:
+        connection.execute(
+            """
+            INSERT INTO reservations (property_id, accommodation_id, source, channel, external_id,
+                external_code, status, guest_name, guest_email, check_in_at, check_out_at,
+                check_in_on, check_out_on, adults, amount, currency, search_text)
+            SELECT a.property_id, a.id, 'stays', 'stays', 'B' || n, 'B' || n,
+                (ARRAY['confirmed','confirmed','confirmed','cancelled','checked_out'])[1 + n %% 5],
+                (ARRAY['Ana Souza','João Araújo','Zoë Berg'])[1 + n %% 3], 'g' || n || '@e.org',
+                d + interval '18 hours', d + interval '2 days 14 hours', d, d + 2, 2, 500, 'BRL',
+                (ARRAY['ana souza','joao araujo','zoe berg'])[1 + n %% 3] || ' b' || n
+            FROM generate_series(1, %s) AS n
+            JOIN accommodations a ON a.number = (n %% 500)::text
+            CROSS JOIN LATERAL (SELECT current_date - 500 + (n / 500) * 5 AS d) AS days
+            """,
+            [count],
+        )
+        connection.execute(
+            """
+            INSERT INTO pin_jobs (reservation_id, kind, job_id, run_at, next_attempt_at, valid_from,
+                                  expires_at, status)
+            SELECT r.id, k.kind, k.prefix || r.id, r.check_in_at - interval '2 hours', NULL,
+                   r.check_in_at - interval '2 hours', r.check_out_at + interval '1 day', 'done'
+            FROM reservations r
+            CROSS JOIN (VALUES ('generate', 'gen-'), ('revoke', 'rev-')) AS k(kind, prefix)
+            """
+        )
+        connection.execute(
+            """
+            INSERT INTO credentials (reservation_id, lock_id, pin_last2, pin_fingerprint, state,
+                                     valid_from, expires_at, vendor_name, revoke_reason)
+            SELECT r.id, m.lock_id, '17', r.id::text, 'revoked', r.check_in_at,
+                   r.check_out_at + interval '1 day', 'TK-' || r.external_id,
+                   'window_over'
+            FROM reservations r JOIN lock_mappings m ON m.accommodation_id = r.accommodation_id
+            WHERE right(r.external_id, 1) = '0'
+            """
+        )
+        connection.execute("VACUUM ANALYZE")
