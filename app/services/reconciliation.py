@@ -24,6 +24,7 @@ from app.queue.interrupts import OutOfTime
 from app.services import (
     leases,
     reconciliation_cleanup,
+    reconciliation_failures,
     reconciliation_plans,
     reconciliation_reading,
     reconciliation_rows,
@@ -256,7 +257,7 @@ def _take_in(work: Work, reading: Reading, plan: Plan, channel: str) -> Tally:
         tally.deleted += len(reservations.cancel_vanished(channel, plan.gone, as_of=as_of))
         _keep(work, deleted=tally.deleted)
     with transaction() as session:
-        reconciliation_rows.remember_failures(
+        reconciliation_failures.remember(
             session,
             channel,
             tally.errors,

@@ -16,7 +16,7 @@ from app.domain.states import ReservationStatus
 from app.integrations.channels import ChangeSet, ChannelClient, ChannelReservation, ItemError
 from app.integrations.errors import IntegrationError, NotFound
 from app.models import Accommodation, Reservation
-from app.services import reconciliation_rows
+from app.services import reconciliation_failures
 from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -122,7 +122,7 @@ def read(client: ChannelClient, channel: str, since: datetime) -> Reading:
 
 def _waiting(channel: str, known: Collection[str]) -> list[str]:
     with transaction() as session:
-        ids = reconciliation_rows.failed_items(session, channel, RETRIED_AT_ONCE)
+        ids = reconciliation_failures.waiting(session, channel, RETRIED_AT_ONCE)
     return [external_id for external_id in ids if external_id not in known]
 
 

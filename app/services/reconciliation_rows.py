@@ -1,21 +1,19 @@
-"""The rows of reconciliation: one per run with its lease, one per item to be asked for again."""
+"""The rows of reconciliation runs: opened, claimed under a lease, and ended."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain.retries import RECONCILIATION
 from app.domain.states import RunStatus
-from app.integrations.channels import ItemError
 from app.models import ReconciliationFailure, ReconciliationLog
 from app.queue import client as queue
 from app.runtime import settings
@@ -250,73 +248,3 @@ def watermark(session: Session, kind: str, channel: str) -> datetime:
         )
     )
     return since if held is None else min(since, held)
-
-
-def failed_items(session: Session, channel: str, limit: int) -> list[str]:
-    """Ids to ask for again, longest waiting first."""
-    return list(
-        session.scalars(
-            select(ReconciliationFailure.external_id)
-            .where(ReconciliationFailure.channel == channel)
-            .order_by(ReconciliationFailure.last_failed_at, ReconciliationFailure.id)
-            .limit(limit)
-        )
-    )
-
-
-def remember_failures(
-    session: Session,
-    channel: str,
-    errors: Sequence[ItemError],
-    modified: Mapping[str, datetime | None],
-    healed: Collection[str],
-) -> None:
-    """Keep what failed, by id and reason only, and forget what has healed."""
-    failed = {error.external_id: error for error in errors if error.external_id}
-    waiting = set(
-        session.scalars(
-            select(ReconciliationFailure.external_id).where(
-                ReconciliationFailure.channel == channel
-            )
-        )
-    )
-    over = sorted(waiting.intersection(healed) - failed.keys())
-    if over:
-        session.execute(
-            delete(ReconciliationFailure).where(
-                ReconciliationFailure.channel == channel,
-                ReconciliationFailure.external_id.in_(over),
-            )
-        )
-    if not failed:
-        return
-    now = clock.utcnow()
-    statement = insert(ReconciliationFailure).values(
-        [
-            {
-                "channel": channel,
-                "external_id": external_id,
-                "kind": error.kind,
-                "reason": error.reason[:500],
-                "source_modified_at": modified.get(external_id),
-                "first_failed_at": now,
-                "last_failed_at": now,
-            }
-            for external_id, error in sorted(failed.items())
-        ]
-    )
-    said = statement.excluded
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["channel", "external_id"],
-            set_={
-                "kind": said.kind,
-                "reason": said.reason,
-                "attempts": ReconciliationFailure.attempts + 1,
-                "source_modified_at": func.coalesce(
-                    ReconciliationFailure.source_modified_at, said.source_modified_at
-                ),
-                "last_failed_at": now,
-            },
-        )
-    )

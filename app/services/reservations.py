@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -19,26 +19,15 @@ from app.domain import change_detection
 from app.domain.states import FRONT_DESK, ReservationStatus
 from app.integrations.channels import ChannelReservation, ItemError
 from app.models import AuditEntry
-from app.services import channel_places, pin_plan, reservation_rows
-from app.services.channel_places import Place
-from app.services.reservation_copies import (
-    Candidate,
-    OutOfOrder,
-    is_stale,
-    prepare,
-    search_text,
-    sweep_mark,
-    values,
-)
+from app.services import pin_plan, reservation_rows
+from app.services.reservation_copies import Candidate, prepare
+from app.services.reservation_differences import Change, Difference, difference
 from app.transaction import in_transaction, transaction
 
 log = structlog.get_logger(__name__)
 
-STAYS = "stays"
 #: another try after PostgreSQL chose us to end a deadlock
 DEADLOCK_TRIES = 3
-#: up to this many rows are fetched without asking first which of them differ
-FEW = 1001
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +50,6 @@ class Applied:
             self.errors + other.errors,
             self.ids + other.ids,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A stored row, what a copy would make of it, and the fields in which they differ."""
-
-    stored: Mapping[str, Any]
-    row: dict[str, Any]
-    fields: Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Difference:
-    """A batch sorted by what has to be done about it."""
-
-    todo: list[Candidate] = field(default_factory=list)  # all that is to be written
-    new: list[tuple[Candidate, dict[str, Any]]] = field(default_factory=list)
-    changed: list[Change] = field(default_factory=list)
-    said_anew: list[dict[str, Any]] = field(default_factory=list)
-    unchanged: int = 0
-    stale: int = 0
-    errors: list[ItemError] = field(default_factory=list)
 
 
 def apply_copies(
@@ -111,7 +78,7 @@ def foresee(copies: Sequence[ChannelReservation], *, as_of: datetime) -> Differe
     """What `apply_copies` would do, writing nothing."""
     batch = prepare(copies, as_of=as_of, now=clock.utcnow())
     with transaction() as session:
-        return _difference(session, batch, create=False, lock=False)
+        return difference(session, batch, create=False, lock=False)
 
 
 def cancel_vanished(
@@ -182,12 +149,12 @@ def _apply_once(batch: Sequence[Candidate], actor_label: str) -> Applied:
 
 def _take_in(session: Session, batch: Sequence[Candidate], actor_label: str) -> Applied:
     now = clock.utcnow()
-    found = _difference(session, batch, create=True, lock=True)
+    found = difference(session, batch, create=True, lock=True)
     inserted = _insert(session, found, now)
     if len(inserted) < len(found.new):
         # Somebody else inserted them since we looked: they are updates now.
         late = [c for c, _ in found.new if c.copy.external_id not in inserted]
-        again = _difference(session, late, create=True, lock=True)
+        again = difference(session, late, create=True, lock=True)
         found.changed += again.changed
         found.said_anew += again.said_anew
         found.unchanged += again.unchanged
@@ -212,105 +179,6 @@ def _take_in(session: Session, batch: Sequence[Candidate], actor_label: str) -> 
         errors=tuple(found.errors),
         ids=(*inserted.values(), *(change.stored["id"] for change in found.changed)),
     )
-
-
-def _difference(
-    session: Session, batch: Sequence[Candidate], *, create: bool, lock: bool
-) -> Difference:
-    found = Difference()
-    if not batch:
-        return found
-    channel = batch[0].copy.channel
-    now = clock.utcnow()
-    places = channel_places.find(session, {c.copy.accommodation_ref for c in batch}, create=create)
-    suspects = batch if lock and len(batch) < FEW else _sift(session, channel, batch)
-    found.unchanged = len(batch) - len(suspects)
-    ids = [candidate.copy.external_id for candidate in suspects]
-    stored = reservation_rows.read(session, channel, ids, lock=lock)
-    for candidate in suspects:
-        place = places.get(candidate.copy.accommodation_ref)
-        if place is None:
-            found.errors.append(
-                ItemError(candidate.copy.external_id, channel_places.NO_PROPERTY, "no_property")
-            )
-            continue
-        try:
-            row = stored.get(candidate.copy.external_id)
-            _sort_in(found, candidate, place, row, now, write=lock)
-        except OutOfOrder as exc:
-            found.errors.append(ItemError(candidate.copy.external_id, str(exc), "invalid"))
-    return found
-
-
-def _sift(session: Session, channel: str, batch: Sequence[Candidate]) -> list[Candidate]:
-    """Those that are new or may differ; the others are not even fetched."""
-    positions = reservation_rows.compare(
-        session,
-        channel,
-        {
-            "external_id": [c.copy.external_id for c in batch],
-            "ref": [c.copy.accommodation_ref for c in batch],
-            "hash": [c.hash for c in batch],
-            "sweep": [sweep_mark(c.copy) for c in batch],
-            "modified": [c.modified_at if c.copy.modified_at else None for c in batch],
-        },
-    )
-    return [batch[position] for position in positions]
-
-
-def _is_known(candidate: Candidate, place: Place, stored: Mapping[str, Any]) -> bool:
-    """Whether the row holds this very copy already; says the same as the statement that sifts."""
-    mark, modified_at = sweep_mark(candidate.copy), stored["source_modified_at"]
-    return bool(
-        stored["content_hash"] == candidate.hash
-        and stored["accommodation_id"] == place.accommodation_id
-        and (mark is None or stored["sweep_hash"] == mark)
-        and (
-            candidate.copy.modified_at is None
-            or modified_at is None
-            or candidate.modified_at <= modified_at
-        )
-    )
-
-
-def _sort_in(
-    found: Difference,
-    candidate: Candidate,
-    place: Place,
-    stored: Mapping[str, Any] | None,
-    now: datetime,
-    *,
-    write: bool,
-) -> None:
-    if stored is None:
-        row = values(candidate, place, now)
-        if write:
-            row["search_text"] = search_text(row, place.name)
-        found.todo.append(candidate)
-        found.new.append((candidate, row))
-        return
-    if _is_known(candidate, place, stored):
-        found.unchanged += 1
-        return
-    same = stored["content_hash"] == candidate.hash
-    if not same and is_stale(candidate, stored):
-        found.stale += 1
-        return
-    said = values(candidate, place, now, stored)
-    fields = change_detection.changes(stored, said)
-    found.todo.append(candidate)
-    marks = {name: said[name] for name in reservation_rows.MARKS}
-    known = stored["source_modified_at"]
-    if known is not None:
-        marks["source_modified_at"] = max(known, candidate.modified_at)
-    if not fields:
-        # A single copy says nothing about bulk answers: what was recognised there still is.
-        marks["sweep_hash"] = marks["sweep_hash"] or stored["sweep_hash"]
-        found.said_anew.append({"id": stored["id"], **marks})
-        return
-    row = dict(stored) | fields | marks
-    row["search_text"] = search_text(row, place.name)
-    found.changed.append(Change(stored, row, fields))
 
 
 def _insert(session: Session, found: Difference, now: datetime) -> dict[str, UUID]:
