@@ -162,6 +162,7 @@ class OrderFacts:
     attempts: int
     next_attempt_at: datetime | None
     error_kind: str | None = None
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,9 +354,12 @@ def _no_need(facts: Facts) -> Diagnosis:
         ReservationStatus.CANCELLED: Cause.CANCELLED,
         ReservationStatus.NO_SHOW: Cause.NO_SHOW,
     }.get(ReservationStatus(facts.status), Cause.STAY_OVER)
-    ended = facts.credential.revoked_at if facts.credential else None
-    result = _result(facts, Verdict.NOT_NEEDED, cause, LinkKey.BOOKING, since=ended)
-    return _with_end(replace(result, chain=_lived(facts)) if ended else result, facts)
+    credential = facts.credential
+    result = _result(facts, Verdict.NOT_NEEDED, cause, LinkKey.BOOKING)
+    if credential is None:
+        return result
+    result = replace(result, chain=_lived(facts), since=credential.revoked_at)
+    return _with_end(result, facts)
 
 
 def _lived(facts: Facts) -> tuple[Link, ...]:
@@ -460,14 +464,14 @@ def _planned(facts: Facts, now: datetime) -> Diagnosis:
 def _nothing_planned(facts: Facts, now: datetime) -> Diagnosis:
     credential = facts.credential
     if credential is not None and credential.revoke_reason == RevokeReason.MANUAL:
-        result = _result(
-            facts,
+        asked = credential.revoke_requested_at
+        return Diagnosis(
             Verdict.NO,
             Cause.REVOKED_BY_PERSON,
-            LinkKey.CONFIRMED,
-            since=credential.revoke_requested_at,
+            (*_lived(facts), Link(LinkKey.REMOVED, LinkState.BROKEN, asked)),
+            Help.REPROCESS,
+            since=asked,
         )
-        return _with_end(result, facts)
     over = credential is not None and credential.state == CredentialState.REVOKED
     if over or facts.check_out_at <= now:
         return _with_end(_result(facts, Verdict.NOT_NEEDED, Cause.STAY_OVER, None), facts)
@@ -482,7 +486,7 @@ def _sending(facts: Facts, order: OrderFacts | None, kind: str | None, now: date
     paused = facts.vendor.paused_until
     if paused is not None and paused > now and (order is None or order.run_at <= now):
         return _result(facts, Verdict.NO, Cause.QUOTA, stop, next_at=paused)
-    waiting_since = (order.next_attempt_at or order.run_at) if order else now
+    waiting_since = _waiting_since(order) if order else now
     idle = (
         order is not None
         and order.status != PinJobStatus.RUNNING
@@ -499,6 +503,12 @@ def _sending(facts: Facts, order: OrderFacts | None, kind: str | None, now: date
     if idle:
         return _result(facts, Verdict.NO, Cause.QUEUE_BEHIND, stop, since=waiting_since)
     return _result(facts, Verdict.NOT_YET, Cause.IN_LINE, stop, next_at=next_at)
+
+
+def _waiting_since(order: OrderFacts) -> datetime:
+    """A late booking is due before it is made: nobody could have sent it then."""
+    due = order.next_attempt_at or order.run_at
+    return due if order.changed_at is None else max(due, order.changed_at)
 
 
 def _failing(facts: Facts, kind: str, next_at: datetime | None) -> Diagnosis:

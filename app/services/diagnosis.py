@@ -206,7 +206,12 @@ def _order_facts(order: PinJob | None) -> rules.OrderFacts | None:
     if order is None:
         return None
     return rules.OrderFacts(
-        order.status, order.run_at, order.attempts, order.next_attempt_at, order.last_error_kind
+        order.status,
+        order.run_at,
+        order.attempts,
+        order.next_attempt_at,
+        order.last_error_kind,
+        changed_at=order.updated_at,
     )
 
 

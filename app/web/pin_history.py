@@ -12,7 +12,7 @@ from app.domain.states import PinJobKind, PinJobStatus, RevokeReason
 from app.models import Credential, PinJob
 from app.services.diagnosis import Explanation
 from app.web.dates import gettext as _
-from app.web.pin_sentences import CHANNELS, name_of
+from app.web.pin_sentences import CHANNELS, name_of, sentence
 from app.web.pin_steps import REASONS
 
 ACTIONS = {
@@ -83,4 +83,4 @@ def _troubles(order: PinJob) -> Iterator[Happened]:
         what = _("Put PIN on the lock, try %(n)s", n=max(order.attempts, 1))
     else:
         what = _("Take PIN off the lock, try %(n)s", n=max(order.attempts, 1))
-    yield Happened(order.updated_at, what, _("System"), order.last_error, failed=True)
+    yield Happened(order.updated_at, what, _("System"), sentence(order.last_error), failed=True)

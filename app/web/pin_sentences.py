@@ -109,7 +109,13 @@ def _error(e: Explanation) -> str:
     said = (credential.last_error if credential else None) or (order.last_error if order else None)
     if said is None and credential is not None:
         said = credential.vendor_detail
-    return (said or _("nothing more")).rstrip(".") + "."
+    return sentence(said) or _("Nothing more.")
+
+
+def sentence(said: str | None) -> str:
+    """A vendor's words, with a capital and a full stop."""
+    words = (said or "").strip().rstrip(".")
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
 def _who_revoked(e: Explanation) -> str:

@@ -13,7 +13,7 @@ from app.domain.states import RevokeReason
 from app.services.diagnosis import Explanation
 from app.web import dates
 from app.web.dates import gettext as _
-from app.web.pin_sentences import CHANNELS, room_of
+from app.web.pin_sentences import CHANNELS, room_of, sentence
 
 TITLES = {
     LinkKey.BOOKING: _l("Booking received and confirmed"),
@@ -107,9 +107,9 @@ def _sent(e: Explanation, link: Link) -> str:
     tries = e.order.attempts if e.order else 0
     if link.state == LinkState.OK:
         return _("First try") if tries <= 1 else _tries(tries)
-    said = e.order.last_error if e.order else None
+    said = sentence(e.order.last_error if e.order else None)
     if not tries:
-        return said or ""
+        return said
     return f"{_tries(tries)}. {said}" if said else _tries(tries)
 
 
@@ -126,7 +126,7 @@ def _confirmed(e: Explanation, link: Link) -> str:
         if took.total_seconds() > 0:
             return _("After %(duration)s", duration=dates.duration(took))
         return ""
-    return credential.last_error or credential.vendor_detail or ""
+    return sentence(credential.last_error or credential.vendor_detail)
 
 
 def _removed(e: Explanation, link: Link) -> str:

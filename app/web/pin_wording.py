@@ -169,6 +169,7 @@ NEXT: dict[Cause, LazyString] = {
     Cause.NO_LOCK: _l("The PIN is planned once the room has a lock."),
     Cause.DOUBLE_BOOKED: _l("The PIN is planned once one of the two stays has another room."),
     Cause.IN_LINE: _l("The PIN goes to the lock."),
+    Cause.CHANGE_PENDING: _l("The new hours go to the lock."),
     Cause.WORKER_GONE: _l("The PIN goes to the lock once the workers run."),
     Cause.QUEUE_BEHIND: _l("The PIN goes to the lock when its turn comes."),
     Cause.SLEEPING: _l("The lock is read again every minute at first, then every ten minutes."),
