@@ -131,7 +131,7 @@ class _Reader:
         return raw in ("1", "true", "yes")
 
     def url(self, name: str, schemes: tuple[str, ...], *, loopback_only: str = "") -> str | None:
-        """A URL of one of `schemes`; `loopback_only` is the scheme allowed for this machine only."""
+        """A URL of one of `schemes`; `loopback_only` names one allowed for this machine only."""
         raw = self.text(name)
         if raw is None:
             return None

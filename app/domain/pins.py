@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Callable
 
@@ -59,7 +60,7 @@ def is_trivial(digits: str) -> bool:
     """One digit repeated, a run up or down, or a short pattern repeated (1212121, 1231231)."""
     if len(set(digits)) <= 2:
         return True
-    steps = {ord(b) - ord(a) for a, b in zip(digits, digits[1:], strict=False)}
+    steps = {ord(b) - ord(a) for a, b in itertools.pairwise(digits)}
     if steps in ({1}, {-1}):
         return True
     return any(digits == (digits[:n] * len(digits))[: len(digits)] for n in (2, 3))

@@ -1,4 +1,4 @@
-"""The words for the states of our rows, in one place (REQUIREMENTS B2, C-20, contracts/tuya.md §5.3)."""
+"""The words for the states of our rows, in one place (B2, C-20, contracts/tuya.md §5.3)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a call to a vendor may raise: every failure says whether trying again can help.
 
-A message never carries a PIN, a secret, a ticket, a token or guest data; it may be stored and shown.
+A message never carries a PIN, a secret, a ticket, a token or guest data: it is stored and shown.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class IntegrationError(Exception):
 
 
 class Unreachable(IntegrationError):
-    """Nothing was executed: no connection, DNS or TLS failure, a read that timed out, a 5xx to a read."""
+    """Nothing was executed: no connection, DNS or TLS failure, a read that timed out or got a 5xx."""
 
     kind = "unreachable"
 
@@ -57,7 +57,7 @@ class RateLimited(IntegrationError):
 
 
 class QuotaExhausted(IntegrationError):
-    """The plan has expired or its quota is spent: no call of this account will work until renewed."""
+    """The plan has expired or its quota is spent: nothing works until it is renewed."""
 
     kind = "quota"
 

@@ -1,4 +1,4 @@
-"""ChannelProperty and VendorState: a property as a channel knows it, and how each vendor is doing."""
+"""ChannelProperty and VendorState: a property as its channel knows it; how a vendor is doing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credential and PinJob: a permission on one lock, and the orders that put it there and take it off."""
+"""Credential and PinJob: a permission on one lock, and the orders to set and to clear it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def _in(column: str, words: tuple[str, ...]) -> str:
 class Credential(Stamped, Base):
     """One PIN for one stay on one lock.
 
-    `valid_from`/`expires_at` is the window we want; `sent_from`/`sent_until` the one the vendor last
-    accepted; they differ while a change is on its way. `sent_at` set without `vendor_ref` means that
-    a create may have been executed: it is read back by `vendor_name` before anything is sent again.
+    `valid_from`/`expires_at` is the window we want; `sent_from`/`sent_until` the planned one that
+    the vendor last accepted; they differ while a change is on its way. `sent_at` set without
+    `vendor_ref` means that a create may have been executed: it is read back by `vendor_name`.
     `pin_encrypted` is dropped once the PIN is proven gone (C-14).
     """
 
@@ -93,9 +93,9 @@ class Credential(Stamped, Base):
 class PinJob(Stamped, Base):
     """A durable order: put one credential on its lock, or take it off.
 
-    `run_at` is the planned moment, `next_attempt_at` the next try; None means nothing is due, now or
-    later, until something changes. `valid_from`/`expires_at` is the planned window of the stay while
-    there is no credential yet. `lease_until` and `lease_token` belong to the worker that has it.
+    `run_at` is the planned moment, `next_attempt_at` the next try; None means that nothing is due
+    until something changes. `valid_from`/`expires_at` is the planned window of the stay while there
+    is no credential yet. `lease_until` and `lease_token` belong to the worker that has it.
     """
 
     __tablename__ = "pin_jobs"

@@ -1,4 +1,4 @@
-"""Lock, LockMapping and MappingValidationLog: the device, its one door, and every attempt to pair."""
+"""Lock, LockMapping and MappingValidationLog: the device, its door, every attempt to pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ProcessHeartbeat: which web, worker and clock processes are alive (RQ's own list dies with Redis)."""
+"""ProcessHeartbeat: which processes are alive (RQ's own list dies with Redis)."""
 
 from __future__ import annotations
 

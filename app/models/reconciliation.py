@@ -80,7 +80,7 @@ class ReconciliationLog(Stamped, Base):
 
 
 class ReconciliationFailure(Base):
-    """An item that could not be taken in; asked for again by id on every run until it can (C-08)."""
+    """An item that could not be taken in; asked for again by id until it can (C-08)."""
 
     __tablename__ = "reconciliation_failures"
 

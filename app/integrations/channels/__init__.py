@@ -63,9 +63,9 @@ class ItemError:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """What a channel says has changed. Only a *complete* reading is returned; a partial one raises.
+    """What a channel says has changed. Only a *complete* reading is returned; others raise.
 
-    `swept` is the range of stay dates that was read whole, or None; `seen` are all ids in it. A stay
+    `swept` is the range of stay dates that was read whole, or None; `seen` are all ids in it. One
     of ours inside `swept` and not in `seen` may have vanished, and is confirmed by id before
     anything is cancelled (contracts/stays.md §10.4).
     """
@@ -79,13 +79,18 @@ class ChangeSet:
 
 @dataclass(frozen=True, slots=True)
 class ChannelListing:
-    """A unit as the channel lists it; `external_id` is what reservations refer to."""
+    """A unit as the channel lists it; `external_id` is what reservations refer to.
+
+    Beds24 says `roomId:unitId`; its room is what is sold, `room_type`, in so many units.
+    """
 
     external_id: str
     name: str
     code: str | None = None
     property_ref: str | None = None
     active: bool = True
+    room_type: str | None = None
+    room_type_units: int | None = None
 
 
 class ChannelClient(Protocol):
@@ -94,8 +99,8 @@ class ChannelClient(Protocol):
     def changes(
         self, since: datetime, *, today: date, known: Mapping[str, str | None]
     ) -> ChangeSet:
-        """Reservations changed at or after `since` (aware UTC). `known` maps the external ids of our
-        active stays to the `sweep_hash` stored for them, so that a sweep reads only what differs."""
+        """Reservations changed at or after `since` (aware UTC). `known` maps the external ids of
+        our active stays to the `sweep_hash` stored for them: a sweep reads only what differs."""
         ...
 
     def get(self, external_id: str) -> ChannelReservation:

@@ -83,7 +83,7 @@ class LockClient(Protocol):
 
     def create_pin(self, order: PinOrder) -> str:
         """Order the PIN and return the vendor's reference. Raises Unconfirmed when the answer was
-        lost, NameTaken when an earlier try of this name succeeded, PinTaken, LockFull, StartInPast."""
+        lost, NameTaken when an earlier try succeeded, PinTaken, LockFull, StartInPast."""
         ...
 
     def change_pin(self, ref: str, order: PinOrder) -> None:
