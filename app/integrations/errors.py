@@ -39,7 +39,7 @@ class IntegrationError(Exception):
 
 
 class Unreachable(IntegrationError):
-    """Nothing was executed: no connection, DNS or TLS failure, a read that timed out or got a 5xx."""
+    """Nothing was executed: no connection, DNS, TLS failure, a read timed out or got a 5xx."""
 
     kind = "unreachable"
 
