@@ -15,6 +15,9 @@ from werkzeug.test import TestResponse
 from app.extensions import db
 from app.models import User
 from app.services import users
+from tests.services.pin_bench import door, locks
+
+__all__ = ["door", "locks"]
 
 PASSWORD = "correct horse battery"
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
