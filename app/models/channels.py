@@ -49,6 +49,7 @@ class VendorState(Stamped, Base):
     last_error: Mapped[str | None]
     last_error_kind: Mapped[str | None]
     paused_until: Mapped[Moment | None]  # a spent quota pauses every order (INTERFACES §9)
+    devices_read_at: Mapped[Moment | None]  # when its list of devices was last asked for
     clock_offset_seconds: Mapped[float | None] = mapped_column(Float)
     calls_on: Mapped[date | None]
     calls_today: Mapped[int] = mapped_column(server_default=text("0"))

@@ -56,6 +56,20 @@ _SPECS = (
     JobSpec("credentials.revoke", "app.jobs.credentials.revoke", PINS, 120, prefix="rev"),
     JobSpec("credentials.revoke_one", "app.jobs.credentials.revoke_one", PINS, 120, prefix="revc"),
     JobSpec("credentials.read_lock", "app.jobs.credentials.read_lock", PINS, 120, prefix="read"),
+    JobSpec("locks.test", "app.jobs.locks.test", PINS, 120, prefix="test"),
+    JobSpec(
+        "locks.refresh", "app.jobs.locks.refresh", MAINTENANCE, 120, every=timedelta(minutes=10)
+    ),
+    JobSpec(
+        "accommodations.sync", "app.jobs.accommodations.sync", RECONCILIATION, 600, prefix="sync"
+    ),
+    JobSpec(
+        "accommodations.tick",
+        "app.jobs.accommodations.tick",
+        MAINTENANCE,
+        60,
+        cron="20 5,17 * * *",
+    ),
     # The caller names the queue of the event's source.
     JobSpec("events.process", "app.jobs.events.process", STAYS_INBOUND, 120, prefix="evt"),
     JobSpec("reconciliation.run", "app.jobs.reconciliation.run", RECONCILIATION, 900, prefix="run"),

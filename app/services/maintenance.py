@@ -12,7 +12,15 @@ from sqlalchemy.orm import aliased
 
 from app import clock
 from app.models import ProcessHeartbeat
-from app.services import credentials, events, reconciliation
+from app.services import (
+    accommodation_sync,
+    credentials,
+    events,
+    lock_devices,
+    lock_health,
+    lock_tests,
+    reconciliation,
+)
 from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -25,11 +33,15 @@ SWEEPERS: dict[str, Callable[[datetime], int]] = {
     "credentials": lambda now: credentials.queue_due(now),
     "events": lambda now: events.queue_due(now),
     "reconciliation": lambda now: reconciliation.queue_due(now),
+    "accommodations": lambda now: accommodation_sync.queue_due(now),
+    "locks": lambda now: lock_devices.queue_due(now),
+    "lock_tests": lambda now: lock_tests.queue_due(now),
 }
 
 #: Each looks for one kind of trouble that no event announces, and says how much there is.
 WATCHERS: dict[str, Callable[[datetime], int]] = {
     "late": lambda now: credentials.watch_deadlines(now),
+    "locks": lambda now: lock_health.watch(now),
 }
 
 

@@ -86,6 +86,12 @@ def _upsert(session: Session, vendor: str) -> VendorState:
     return session.get_one(VendorState, vendor, with_for_update=True, populate_existing=True)
 
 
+def note_listing(vendor: str) -> None:
+    """The vendor's list of devices is being asked for, whatever comes of it."""
+    with transaction() as session:
+        _upsert(session, vendor).devices_read_at = clock.utcnow()
+
+
 def note_ok(vendor: str, *, clock_offset: float | None = None) -> None:
     """The vendor answered. `clock_offset` is how far its clock is ahead of ours, in seconds."""
     now = clock.utcnow()

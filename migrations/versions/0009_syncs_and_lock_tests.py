@@ -29,6 +29,7 @@ def upgrade() -> None:
     )
     for name in ("offline_since", "gone_since", "refreshed_at"):
         op.add_column("locks", _moment(name))
+    op.add_column("vendor_states", _moment("devices_read_at"))
     op.create_table(
         "accommodation_syncs",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -149,4 +150,5 @@ def downgrade() -> None:
     op.drop_table("accommodation_syncs")
     for name in ("refreshed_at", "gone_since", "offline_since", "low_battery"):
         op.drop_column("locks", name)
+    op.drop_column("vendor_states", "devices_read_at")
     op.drop_column("accommodations", "absent_since")

@@ -39,11 +39,11 @@ def test_one_kind_that_fails_stops_no_other(
 
 
 def test_a_sweep_over_nothing(app: Flask, clock: Clock) -> None:
-    assert maintenance.sweep() == {"credentials": 0, "events": 0, "reconciliation": 0}
+    assert set(maintenance.sweep().values()) == {0}
 
 
 def test_a_watch_over_nothing(app: Flask, clock: Clock) -> None:
-    assert maintenance.watch() == {"late": 0}
+    assert set(maintenance.watch().values()) == {0}
 
 
 def test_a_heartbeat_moves_its_own_row(app: Flask, clock: Clock) -> None:
