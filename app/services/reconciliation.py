@@ -210,11 +210,10 @@ def _open(kind: str, **fields: object) -> UUID:
 
 def _carry_out(work: Work) -> None:
     channel = CHANNELS[work.kind]
-    since = work.since or work.window
-    if since is None:
-        with transaction() as session:
-            since = reconciliation_rows.watermark(session, work.kind, channel)
-    _keep(work, last_run_at=since)
+    with transaction() as session:
+        since = work.since or work.window
+        since = since or reconciliation_rows.watermark(session, work.kind, channel)
+        _keep(work, last_run_at=since)
     try:
         reading = reconciliation_reading.read(vendors.channel_client(channel), channel, since)
     except IntegrationError as error:

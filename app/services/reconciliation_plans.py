@@ -52,7 +52,8 @@ def make(reading: Reading, channel: str) -> Plan:
     seen = reservations.foresee(reading.copies, as_of=reading.as_of)
     with transaction() as session:
         gone = _still_there(session, channel, reading)
-        active = _active(session, channel, now)
+        # Only a change of stored stays can be too large a share of them.
+        active = _active(session, channel, now) if seen.changed or gone else 0
     items: list[dict[str, Any]] = [
         {"action": "create", "external_id": str(row["external_id"]), "to": _shown(row, SHOWN)}
         for _, row in seen.new
