@@ -65,6 +65,7 @@ class _Seen:
     pin: LockPin | None = None
     deleted: bool = False  # the removal was ordered just now
     looked: bool = False  # the lock's list was read
+    opens_at: datetime | None = None  # when the PIN that was sent begins to work
 
 
 def advance(test_id: UUID) -> None:
@@ -159,27 +160,27 @@ def _renew(task: _Task) -> bool:
 def _work(client: LockClient, task: _Task) -> _Seen:
     if task.order is not None:
         found = find(client, task.target, task.name) if task.sent else None
-        return _Seen(ref=found.ref if found else _create(client, task, task.order))
+        return _Seen(ref=found.ref) if found else _create(client, task, task.order)
     if task.state == LockTestState.REMOVING:
         return _remove(client, task)
     return _Seen(ref=task.ref, pin=_listed(client, task, task.ref), looked=True)
 
 
-def _create(client: LockClient, task: _Task, order: PinOrder) -> str:
+def _create(client: LockClient, task: _Task, order: PinOrder) -> _Seen:
     margin = START_MARGIN
     for _ in range(3):
         ahead = timedelta(seconds=max(client.clock_offset() or 0.0, 0.0))
         earliest = clock.utcnow() + ahead + margin
         sent = replace(order, valid_from=max(order.valid_from, earliest))
         try:
-            return client.create_pin(sent)
+            return _Seen(ref=client.create_pin(sent), opens_at=sent.valid_from)
         except StartInPast:
             margin = LATE_MARGIN
         except NameTaken as exc:
             found = find(client, task.target, task.name)
             if found is None:
                 raise Unconfirmed(exc.message, vendor=exc.vendor, code=exc.code) from exc
-            return found.ref
+            return _Seen(ref=found.ref)
         except PinTaken:
             order = _redrawn(task, order)
     raise Rejected("the lock refuses every PIN and start that was tried", vendor=task.vendor)
@@ -204,16 +205,19 @@ def _remove(client: LockClient, task: _Task) -> _Seen:
         if found is None:
             return _Seen(looked=True)  # looked for twice: it never arrived
         ref = found.ref
-    stale = task.removal_sent_at is None or (
-        task.removal_sent_at + lock_readings.DELETE_AGAIN <= clock.utcnow()
-    )
-    if stale:
+    pin = _listed(client, task, ref) if task.removal_sent_at is not None else None
+    if task.removal_sent_at is None or _must_send_again(pin, task.removal_sent_at):
         client.delete_pin(task.target, ref)
         return _Seen(ref=ref, deleted=True)
-    pin = _listed(client, task, ref)
     if pin is not None and pin.state == LockPinState.GONE:
         client.purge_record(task.target, ref)
     return _Seen(ref=ref, pin=pin, looked=True)
+
+
+def _must_send_again(pin: LockPin | None, sent_at: datetime) -> bool:
+    """The lock still lists the PIN as if nobody had asked for its removal."""
+    asked = pin is None or pin.state in (LockPinState.GONE, LockPinState.DELETING)
+    return not asked and sent_at + lock_readings.DELETE_AGAIN <= clock.utcnow()
 
 
 def _listed(client: LockClient, task: _Task, ref: str | None) -> LockPin | None:
@@ -242,6 +246,7 @@ def _record(task: _Task, seen: _Seen) -> None:
             _record_removal(session, test, task, seen, now)
         elif test.state == LockTestState.REQUESTED:
             test.state, test.accepted_at, test.attempts = LockTestState.ACCEPTED, now, 0
+            test.valid_from = seen.opens_at or test.valid_from
             _next(test, now + SOON)
         elif seen.looked:
             _record_reading(test, seen.pin, now)
