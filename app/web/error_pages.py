@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
@@ -107,7 +107,12 @@ def init(app: Flask) -> None:
         log.error("unhandled", exc_info=error, path=request.path)
         if app.testing and app.config.get("PROPAGATE_EXCEPTIONS") is not False:
             raise error
-        return problem(500, "broken", code=request_id())
+        try:
+            return problem(500, "broken", code=request_id())
+        except Exception:
+            # What broke may be what the sidebar reads: then the page goes without one.
+            g.user = None
+            return problem(500, "broken", code=request_id())
 
 
 def _kind(status: int) -> str:

@@ -164,7 +164,8 @@ def init(app: Flask) -> None:
 
     @app.after_request
     def tell_the_time(response: Response) -> Response:
-        if g.get("user") is not None:
+        # Not on our own failures: the database that is asked for the zone may be the reason.
+        if g.get("user") is not None and response.status_code < 500:
             response.headers["X-Clock"] = clock_time(clock.utcnow(), timezone())
         return response
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 
 from app import errors
 from app.web import today
@@ -102,6 +103,24 @@ def test_htmx_gets_no_page_inside_the_page(staff: FlaskClient, unexpected: list[
     assert refused.headers["HX-Reswap"] == "beforeend"
     assert "The stay has ended." in refused.text
     assert "<html" not in refused.text
+
+
+@pytest.mark.parametrize("broken", ["sessions.users.session_user", "navigation.transaction"])
+@pytest.mark.parametrize("htmx", [False, True])
+def test_without_the_database_there_is_still_a_page(
+    staff: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch, broken: str, htmx: bool
+) -> None:
+    def gone(*args: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(f"app.web.{broken}", gone)
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    answer = staff.get("/more", headers={"HX-Request": "true"} if htmx else {})
+    assert answer.status_code == 500
+    assert answer.headers["Content-Security-Policy"]
+    if not htmx:
+        assert "<h1>Something broke on our side</h1>" in answer.text
+        assert answer.headers["X-Request-ID"] in answer.text
 
 
 def test_too_much_at_once_is_refused_before_it_is_read(staff: FlaskClient) -> None:
