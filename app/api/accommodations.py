@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from app.api import serializers
 from app.api.bodies import body
 from app.api.tokens import actor
-from app.services import accommodations
+from app.services import accommodation_sync, accommodations
 from app.services.accommodations import AccommodationChanges, NewAccommodation
 
 bp = Blueprint("accommodations", __name__, url_prefix="/accommodations")
@@ -33,6 +33,27 @@ def overview() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     row = accommodations.create(body(NewAccommodation), actor=actor())
     return jsonify(serializers.accommodation(row)), 201
+
+
+@bp.post("/sync")
+def sync() -> ResponseReturnValue:
+    """Read the channel's list of units in the background; 409 while that goes on."""
+    user = actor()
+    row = accommodation_sync.start(trigger="manual", requested_by=user.user_id)
+    return jsonify(serializers.accommodation_sync(row)), 202
+
+
+@bp.get("/syncs")
+def syncs() -> ResponseReturnValue:
+    return serializers.listing(
+        "syncs", accommodation_sync.search(request.args), serializers.accommodation_sync
+    )
+
+
+@bp.get("/syncs/<uuid:sync_id>")
+def show_sync(sync_id: UUID) -> ResponseReturnValue:
+    """Totals, and what could not be taken in and why."""
+    return jsonify(serializers.accommodation_sync(accommodation_sync.get(sync_id)))
 
 
 @bp.get("/<uuid:accommodation_id>")

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from app.api import serializers
 from app.api.bodies import body
 from app.api.tokens import actor
-from app.services import list_args, mappings
+from app.services import list_args, mapping_log, mappings
 from app.services.inputs import Input
 
 bp = Blueprint("mappings", __name__, url_prefix="/mappings")
@@ -27,6 +27,12 @@ class NewMapping(Input):
 @bp.get("")
 def index() -> ResponseReturnValue:
     return serializers.listing("mappings", mappings.search(request.args), serializers.mapping)
+
+
+@bp.get("/log")
+def log() -> ResponseReturnValue:
+    """Every attempt to pair or part, newest first (LOCK-04)."""
+    return serializers.listing("log", mapping_log.search(request.args), serializers.mapping_attempt)
 
 
 @bp.post("")

@@ -10,8 +10,21 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from app.models import Accommodation, Lock, Property, ReconciliationLog, RoomType
+from app.domain.pins import mask
+from app.domain.states import RunStatus
+from app.models import (
+    Accommodation,
+    AccommodationSync,
+    Lock,
+    LockTest,
+    Property,
+    ReconciliationLog,
+    RoomType,
+)
+from app.services import lock_tests
 from app.services.accommodations import Overview
+from app.services.lock_contents import Contents
+from app.services.mapping_log import AttemptRow
 from app.services.mappings import MappingRow
 from app.services.paging import Page
 from app.services.pin_moves import Consequences
@@ -145,6 +158,91 @@ def lock(row: Lock) -> Json:
         "offline_since": instant(row.offline_since),
         "gone_since": instant(row.gone_since),
         **_stamps(row),
+    }
+
+
+def lock_contents(found: Contents) -> Json:
+    return {
+        "lock": {"id": str(found.lock.id), "name": found.lock.name},
+        "read_at": instant(found.read_at),
+        "entries": [
+            {
+                "kind": str(each.kind),
+                "name": each.name,
+                "ref": each.ref,
+                "state": each.state,
+                "detail": each.detail,
+                "valid_from": instant(each.valid_from),
+                "expires_at": instant(each.expires_at),
+                "masked": each.masked,
+                "credential_id": _text(each.credential_id),
+                "reservation_id": _text(each.reservation_id),
+                "guest_name": each.guest,
+            }
+            for each in found.entries
+        ],
+    }
+
+
+def lock_test(test: LockTest) -> Json:
+    return {
+        "id": str(test.id),
+        "lock_id": str(test.lock_id),
+        "state": test.state,
+        "opened": test.opened,
+        "masked": mask(test.pin_last2),
+        "valid_from": instant(test.valid_from),
+        "expires_at": instant(test.expires_at),
+        "last_error": test.last_error,
+        "steps": [
+            {"name": step.name, "state": step.state, "at": instant(step.at)}
+            for step in lock_tests.steps(test)
+        ],
+        **_stamps(test),
+    }
+
+
+def accommodation_sync(row: AccommodationSync) -> Json:
+    """Totals as P2-ACC spells them; `success` only without a single error."""
+    started, completed = row.started_at, row.completed_at
+    took = int((completed - started).total_seconds() * 1000) if started and completed else None
+    return {
+        "id": str(row.id),
+        "channel": row.channel,
+        "status": row.status,
+        "success": row.status == RunStatus.SUCCESS and not row.items,
+        "message": row.message,
+        "total": row.total,
+        "created": row.created,
+        "updated": row.updated,
+        "inactivated": row.inactivated,
+        "returned": row.returned,
+        "errors": row.items,
+        "details": {
+            "requestId": str(row.id),
+            "trigger": row.trigger,
+            "startedAt": instant(started),
+            "completedAt": instant(completed),
+            "duration": took,
+        },
+        **_stamps(row),
+    }
+
+
+def mapping_attempt(row: AttemptRow) -> Json:
+    entry = row.entry
+    return {
+        "id": str(entry.id),
+        "action": entry.action,
+        "accommodation_id": _text(entry.accommodation_id),
+        "accommodation": row.accommodation,
+        "lock_id": _text(entry.lock_id),
+        "lock": row.lock,
+        "user_id": _text(entry.user_id),
+        "user": row.user,
+        "result": entry.result,
+        "reason": entry.reason,
+        "created_at": instant(entry.created_at),
     }
 
 

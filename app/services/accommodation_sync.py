@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -104,10 +103,7 @@ def latest(channel: str = STAYS) -> AccommodationSync | None:
 def search(args: Mapping[str, str]) -> Page[AccommodationSync]:
     """A page of syncs, newest first."""
     sorts = {"created_at": AccommodationSync.created_at}
-    where: list[Any] = []
-    return listing.fetch(
-        AccommodationSync, args, sorts=sorts, search=[AccommodationSync.message], where=where
-    )
+    return listing.fetch(AccommodationSync, args, sorts=sorts, search=[AccommodationSync.message])
 
 
 def queue_due(now: datetime) -> int:

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from app.domain.states import CredentialState
+from app.domain.states import CredentialState, LockTestState
 from app.errors import NotFound, Unavailable
 from app.integrations.errors import IntegrationError
 from app.integrations.locks import LockPin, LockPinState, LockTarget
-from app.models import Credential, Lock
+from app.models import Credential, Lock, LockTest
 from app.services import vendors
 from app.transaction import transaction
 
@@ -63,14 +63,23 @@ def audit(lock_id: UUID | None = None) -> tuple[int, list[Finding]]:
 
 
 def _known(lock_id: UUID) -> list[_Known]:
-    """Every credential this lock ever had: a revoked one that is still there is a finding."""
+    """Every PIN this lock ever had from us, tests included: a revoked one that is still there is a
+    finding."""
     with transaction() as session:
         rows = session.execute(
             select(
                 Credential.id, Credential.state, Credential.vendor_ref, Credential.vendor_name
             ).where(Credential.lock_id == lock_id)
         ).all()
-    return [_Known(*row) for row in rows]
+        tests = session.execute(
+            select(LockTest.id, LockTest.state, LockTest.vendor_ref, LockTest.vendor_name).where(
+                LockTest.lock_id == lock_id
+            )
+        ).all()
+    return [_Known(*row) for row in rows] + [
+        _Known(id_, CredentialState.REVOKED if state == LockTestState.GONE else state, ref, name)
+        for id_, state, ref, name in tests
+    ]
 
 
 def _compare(lock: str, listed: Sequence[LockPin], known: Sequence[_Known]) -> list[Finding]:
