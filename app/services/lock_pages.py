@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select
 
 from app import clock
+from app.domain.pins import mask
 from app.domain.states import WANTED, CredentialState
 from app.errors import NotFound
-from app.models import Accommodation, Credential, Lock, LockMapping, Property
+from app.models import Accommodation, Credential, Lock, LockMapping, Property, Reservation
 from app.services import list_args, lock_health
 from app.services.list_search import matching, natural
 from app.services.paging import Page, page_args
@@ -57,6 +58,18 @@ class LockRow:
     def is_read(self) -> bool:
         """Whether what is said about the PINs rests on an answer of the lock."""
         return self.lock.silent_since is None and self.lock.gone_since is None
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """One PIN of ours on a lock; the digits stay where they are."""
+
+    reservation_id: UUID | None
+    guest: str | None
+    masked: str
+    state: str
+    valid_from: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,33 @@ def get(lock_id: UUID) -> LockRow:
     if row is None:
         raise NotFound("no such lock")
     return LockRow(*row)
+
+
+def believed(lock_id: UUID) -> Sequence[Believed]:
+    """The PINs that are on the lock, or on their way to or from it, as we know it."""
+    rows = (
+        select(
+            Credential.reservation_id,
+            Reservation.guest_name,
+            Credential.pin_last2,
+            Credential.state,
+            Credential.valid_from,
+            Credential.expires_at,
+        )
+        .outerjoin(Reservation, Reservation.id == Credential.reservation_id)
+        .where(
+            Credential.lock_id == lock_id,
+            (Credential.state == CredentialState.REVOKING)
+            | (Credential.state.in_(WANTED) & (Credential.expires_at > clock.utcnow())),
+        )
+        .order_by(Credential.valid_from, Credential.id)
+    )
+    with transaction() as session:
+        found = session.execute(rows).all()
+    return [
+        Believed(key, guest, mask(last2), state, starts, ends)
+        for key, guest, last2, state, starts, ends in found
+    ]
 
 
 def _pins() -> tuple[Any, Any]:

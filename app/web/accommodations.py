@@ -12,11 +12,16 @@ from flask_babel import lazy_gettext as _l
 
 from app.errors import Conflict, Invalid
 from app.models import Accommodation
-from app.services import accommodation_pages, accommodations, mapping_pages
+from app.services import (
+    accommodation_pages,
+    accommodation_sync,
+    accommodations,
+    mapping_pages,
+)
 from app.services.accommodation_pages import Filter, Unit
 from app.services.accommodations import AccommodationChanges, NewAccommodation
 from app.services.inputs import parse
-from app.web import navigation
+from app.web import navigation, sync_strip
 from app.web.dates import gettext as _
 from app.web.dependents import still_needed
 from app.web.forms import Form, dialog, done, refused, sent, status_of
@@ -62,6 +67,7 @@ def index() -> ResponseReturnValue:
         filters=filters,
         views=VIEWS,
         limits=LIMITS,
+        **sync_strip.strip(accommodation_sync.latest()),
         kinds=[
             (kind.id, kind.name) for kind, house in kinds if filters.property_id in (None, house.id)
         ],

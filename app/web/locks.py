@@ -9,8 +9,8 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
-from app.errors import Conflict, Invalid
-from app.services import lock_pages, locks, mapping_pages
+from app.errors import Conflict, Invalid, Unavailable
+from app.services import lock_contents, lock_pages, lock_tests, locks, mapping_pages
 from app.services.inputs import parse
 from app.services.lock_pages import Filter, LockRow
 from app.services.locks import LockChanges, NewLock
@@ -92,6 +92,19 @@ def show(lock_id: UUID) -> ResponseReturnValue:
     return _show(row, Form({name: getattr(row.lock, name) for name in FIELDS}))
 
 
+@bp.get("/<uuid:lock_id>/contents")
+@role_required("admin")
+def contents(lock_id: UUID) -> ResponseReturnValue:
+    """What is on the lock right now, read from it, beside what we believe."""
+    row = lock_pages.get(lock_id)
+    form = Form({name: getattr(row.lock, name) for name in FIELDS})
+    try:
+        found = lock_contents.contents(lock_id)
+    except Unavailable:
+        return _show(row, form, unread=True)
+    return _show(row, form, contents=found)
+
+
 @bp.post("/<uuid:lock_id>/edit")
 @role_required("admin")
 def save(lock_id: UUID) -> ResponseReturnValue:
@@ -132,12 +145,14 @@ def _show(row: LockRow, form: Form, status: int = 200, **context: Any) -> Respon
     return render(
         "locks/show.html",
         status,
-        fragments={"lock-room": "room"},
+        fragments={"lock-room": "room", "contents": "contents"},
         row=row,
         form=form,
         fields=FIELDS,
         radios=list(RADIOS.items()),
         saved="saved" in request.args,
+        believed=lock_pages.believed(row.lock.id),
+        tests=lock_tests.of_lock(row.lock.id, limit=3),
         history=mapping_pages.history(lock_id=row.lock.id),
         zone=row.house.timezone if row.house else navigation.timezone(),
         **context,
