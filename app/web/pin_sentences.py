@@ -12,7 +12,7 @@ from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
 
 from app import clock
-from app.domain.diagnosis import Cause, Help, Verdict
+from app.domain.pin_causes import Cause, Help, Verdict
 from app.domain.states import NEEDS_PIN
 from app.services.credentials import LATE
 from app.services.diagnosis import Explanation

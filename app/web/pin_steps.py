@@ -8,7 +8,8 @@ from datetime import datetime
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from app.domain.diagnosis import Cause, Link, LinkKey, LinkState, Verdict
+from app.domain.diagnosis import Link
+from app.domain.pin_causes import Cause, LinkKey, LinkState, Verdict
 from app.domain.states import RevokeReason
 from app.services.diagnosis import Explanation
 from app.web import dates

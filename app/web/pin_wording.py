@@ -7,7 +7,7 @@ from typing import NamedTuple
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
-from app.domain.diagnosis import Cause, Help
+from app.domain.pin_causes import Cause, Help
 
 
 class Line(NamedTuple):

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from jinja2_fragments.flask import render_block
 
 from app import clock
-from app.domain.diagnosis import Cause, Verdict
+from app.domain.pin_causes import Cause, Verdict
 from app.domain.states import NEEDS_PIN, CredentialState, PinState
 from app.errors import Conflict
 from app.services import credentials, diagnosis

@@ -11,18 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.diagnosis import (
-    Cause,
     CredentialFacts,
     Facts,
-    Help,
-    LinkKey,
-    LinkState,
     LockFacts,
     OrderFacts,
     VendorFacts,
-    Verdict,
     diagnose,
 )
+from app.domain.pin_causes import Cause, Help, LinkKey, LinkState, Verdict
 from app.domain.states import (
     CredentialState,
     PinJobStatus,

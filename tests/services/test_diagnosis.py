@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.domain.diagnosis import Cause, Help, Verdict
+from app.domain.pin_causes import Cause, Help, Verdict
 from app.errors import NotFound
 from app.integrations import errors
 from app.integrations.locks import LockPinState, LockTarget

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.domain.diagnosis import Cause, Help
+from app.domain.pin_causes import Cause, Help
 from app.integrations import errors
 from app.models import Property, Reservation
 from app.transaction import transaction
