@@ -13,7 +13,11 @@ import pytest
 from app.sandbox import control
 from tests.faults.desk import Desk, within
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(400),
+    pytest.mark.xdist_group("product"),  # one whole product at a time on two cores
+]
 MINUTE = timedelta(minutes=1)
 
 

@@ -15,7 +15,11 @@ from app.sandbox import control
 from tests.faults.desk import Desk, within
 from tests.local.product import Run, children_of, engine_url
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(400),
+    pytest.mark.xdist_group("product"),  # one whole product at a time on two cores
+]
 
 
 def kill(run: Run, *words: str) -> int:

@@ -69,6 +69,7 @@ def test_production_gets_no_embedded_engine(start: Callable[..., Run]) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.xdist_group("product")
 @pytest.mark.timeout(300)
 def test_from_nothing_to_a_page_and_back(start: Callable[..., Run]) -> None:
     began = time.monotonic()
@@ -103,6 +104,7 @@ def test_from_nothing_to_a_page_and_back(start: Callable[..., Run]) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.xdist_group("product")
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_nothing_outlives_a_killed_runner(start: Callable[..., Run]) -> None:
