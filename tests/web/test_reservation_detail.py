@@ -160,6 +160,18 @@ def test_staff_have_no_repairs(staff: FlaskClient, admin: FlaskClient, house: Ho
         assert post(staff, f"{path}/{verb}").status_code == 403
 
 
+def test_the_button_that_helps_leads_to_the_room(
+    staff: FlaskClient, admin: FlaskClient, house: House
+) -> None:
+    stay = house.stays["no_lock"]
+    page = admin.get(f"/reservations/{stay.id}").text
+    link = re.search(r'id="help-connect" href="([^"]+)"', page)
+    assert link
+    assert link[1] == f"/accommodations/{stay.accommodation_id}"
+    assert admin.get(link[1]).status_code == 200
+    assert "help-connect" not in staff.get(f"/reservations/{stay.id}").text
+
+
 def test_staff_are_told_whom_to_ask(staff: FlaskClient, admin: FlaskClient, house: House) -> None:
     path = f"/reservations/{house.stays['no_lock'].id}"
     assert "An administrator can do that." in staff.get(path).text
