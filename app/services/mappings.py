@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,6 +20,7 @@ from app.models import (
     LockMapping,
     MappingValidationLog,
     Reservation,
+    User,
 )
 from app.services import audit, list_args, listing, pin_plan
 from app.services.audit import Actor
@@ -56,12 +57,19 @@ class _Attempt:
 
 
 def map_lock(
-    accommodation_id: UUID, lock_id: UUID, *, actor: Actor, confirm: bool = False
+    accommodation_id: UUID,
+    lock_id: UUID,
+    *,
+    actor: Actor,
+    confirm: bool = False,
+    replace: bool = True,
+    check: Callable[[Accommodation, Lock], None] | None = None,
 ) -> Mapped:
     """Let this lock open this accommodation, in place of the one it had.
 
     Raises NotFound; Conflict when the lock serves another accommodation, or, without `confirm`,
-    when the change takes live PINs off a door (the guests are named).
+    when the change takes live PINs off a door (the guests are named). Without `replace` an
+    accommodation keeps the lock it has. `check` may refuse the pair, which is logged as well.
     """
     attempt = _Attempt(actor, "map", accommodation_id, lock_id)
     with _logged(attempt), transaction() as session:
@@ -71,7 +79,11 @@ def map_lock(
             attempt.result = "unchanged"
             _log(session, attempt)
             return Mapped(MappingRow(current, accommodation, lock), changed=False)
+        if current is not None and not replace:
+            raise Conflict(f"{accommodation.name} has another lock already")
         _refuse_shared(session, lock)
+        if check is not None:
+            check(accommodation, lock)
         if current is None:
             current = LockMapping(
                 accommodation_id=accommodation_id, lock_id=lock_id, created_by=actor.user_id
@@ -82,7 +94,7 @@ def map_lock(
             attempt.action = "remap"
             _refuse_live_pins(session, current, confirm)
             before = {"lock_id": str(current.lock_id)}
-            current.lock_id = lock_id
+            current.lock_id, current.created_by = lock_id, actor.user_id
         session.flush()
         session.refresh(current)
         pin_plan.plan(session, accommodations=[accommodation_id])
@@ -92,14 +104,21 @@ def map_lock(
     return Mapped(MappingRow(current, accommodation, lock), changed=True)
 
 
-def unmap(accommodation_id: UUID, *, actor: Actor, confirm: bool = False) -> None:
-    """Take the lock away from the accommodation. Raises NotFound, Conflict as `map_lock` does."""
+def unmap(
+    accommodation_id: UUID, *, actor: Actor, confirm: bool = False, lock_id: UUID | None = None
+) -> None:
+    """Take the lock away from the accommodation. Raises NotFound, Conflict as `map_lock` does.
+
+    With `lock_id`, only while it is that lock.
+    """
     attempt = _Attempt(actor, "unmap", accommodation_id, None)
     with _logged(attempt), transaction() as session:
         _held(session, accommodation_id)
         current = _mapping_of(session, accommodation_id)
         if current is None:
             raise NotFound("this accommodation has no lock")
+        if lock_id is not None and current.lock_id != lock_id:
+            raise Conflict("this accommodation has another lock by now")
         attempt.lock_id = current.lock_id
         _refuse_live_pins(session, current, confirm)
         session.delete(current)
@@ -200,15 +219,18 @@ def _mapping_of(session: Session, accommodation_id: UUID) -> LockMapping | None:
 
 
 def _refuse_shared(session: Session, lock: Lock) -> None:
-    other = session.scalar(
-        select(Accommodation.name)
+    """One lock, one door: say whose it is, and who was faster."""
+    other = session.execute(
+        select(Accommodation.name, User.email)
         .join(LockMapping, LockMapping.accommodation_id == Accommodation.id)
+        .outerjoin(User, User.id == LockMapping.created_by)
         .where(LockMapping.lock_id == lock.id)
-    )
+    ).first()
     if other is not None:
+        by = f", connected by {other.email}" if other.email else ""
         raise Conflict(
-            f"{lock.name} already opens {other}: a lock serves one accommodation",
-            [FieldError("lockId", f"already opens {other}")],
+            f"{lock.name} already opens {other.name}{by}: a lock serves one accommodation",
+            [FieldError("lockId", f"already opens {other.name}{by}")],
         )
 
 

@@ -112,20 +112,26 @@ class _Houses:
             return named
         return self.first  # Stays has no id for most houses (DECISIONS 19)
 
-    def kind(self, session: Session, house: Property, unit: ChannelListing) -> RoomType | None:
+    def kind(self, session: Session, house_id: UUID, unit: ChannelListing) -> RoomType | None:
         """The room type the channel sells the unit as, made when it is new."""
         if not unit.room_type:
             return None
-        key = (house.id, unit.room_type[:LONGEST_NAME])
-        found = self.kinds.get(key)
+        found = self.known_kind(house_id, unit)
         if found is None:
             found = RoomType(
-                property_id=house.id, name=key[1], total_units=unit.room_type_units or 0
+                property_id=house_id,
+                name=unit.room_type[:LONGEST_NAME],
+                total_units=unit.room_type_units or 0,
             )
             session.add(found)
             session.flush()
-            self.kinds[key] = found
-        elif unit.room_type_units is not None and found.total_units != unit.room_type_units:
+            self.kinds[(house_id, found.name)] = found
+        return found
+
+    def known_kind(self, house_id: UUID, unit: ChannelListing) -> RoomType | None:
+        """The room type of that name, with the number of units the channel sells."""
+        found = self.kinds.get((house_id, (unit.room_type or "")[:LONGEST_NAME]))
+        if found is not None and unit.room_type_units is not None:
             found.total_units = unit.room_type_units
         return found
 
@@ -174,7 +180,7 @@ def _create(
         )
         tally.errors.append(UnitError(external_id, reason, "create"))
         return
-    kind = houses.kind(session, house, unit)
+    kind = houses.kind(session, house.id, unit)
     row = Accommodation(
         property_id=house.id,
         room_type_id=kind.id if kind else None,
@@ -223,9 +229,9 @@ def _update(
         if house is not None and house.id != row.property_id:
             _move(session, row, house)
             moved.append(row.id)
-    if row.room_type_id is None:
-        home = session.get_one(Property, row.property_id)
-        kind = houses.kind(session, home, unit) if unit.room_type else None
+    kind = houses.known_kind(row.property_id, unit)
+    if row.room_type_id is None:  # what a person chose stays
+        kind = kind or houses.kind(session, row.property_id, unit)
         row.room_type_id = kind.id if kind else None
     if not unit.active and row.is_active:
         row.is_active, row.absent_since = False, clock.utcnow()
