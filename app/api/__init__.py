@@ -8,6 +8,7 @@ from app.api import (
     accommodations,
     locks,
     mappings,
+    matches,
     probes,
     problems,
     properties,
@@ -27,6 +28,7 @@ NOUNS = (
     accommodations.bp,
     locks.bp,
     mappings.bp,
+    matches.bp,
 )
 
 

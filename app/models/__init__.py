@@ -8,6 +8,7 @@ from app.models.credentials import Credential, PinJob
 from app.models.events import ChannelEvent, ChannelEventAttempt
 from app.models.lock_tests import LockTest
 from app.models.locks import Lock, LockMapping, MappingValidationLog
+from app.models.matching import MatchDismissal
 from app.models.processes import ProcessHeartbeat
 from app.models.properties import Property, RoomType
 from app.models.reconciliation import ReconciliationFailure, ReconciliationLog
@@ -27,6 +28,7 @@ __all__ = [
     "LockMapping",
     "LockTest",
     "MappingValidationLog",
+    "MatchDismissal",
     "PinJob",
     "ProcessHeartbeat",
     "Property",
