@@ -20,7 +20,7 @@ from app.services.reconciliation import RunFilter
 from app.web import navigation
 from app.web import reconciliation_figures as figures
 from app.web.dates import gettext as _
-from app.web.rendering import empty, here, is_htmx, render, unchanged
+from app.web.rendering import empty, here, is_htmx, render, stand_for, unchanged
 from app.web.reservations import STATUSES
 from app.web.sessions import current_actor, login_required, require_user, role_required
 
@@ -67,6 +67,7 @@ def run() -> ResponseReturnValue:
 
 
 def _index(status: int = 200, *, notice: str = "", text: str = "") -> ResponseReturnValue:
+    stand_for(f"{bp.name}.index")
     kind = request.values.get("kind", "stays")
     kind = kind if kind in KINDS else "stays"
     show = "failed" if request.args.get("show") == "failed" else "all"

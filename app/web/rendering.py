@@ -81,8 +81,19 @@ def empty() -> Response:
     return make_response("", 200)
 
 
+_PAGE = "turnkey.page"
+
+
+def stand_for(endpoint: str) -> None:
+    """Let the links of this answer lead to that page, whatever was asked for."""
+    request.environ[_PAGE] = endpoint
+
+
 def here(**changes: Any) -> str:
-    """The address of this page with some of its query changed; None takes a parameter out."""
+    """The address of this page with some of its query changed; None takes a parameter out.
+
+    An action that answers with the page it belongs to has said so with `stand_for`.
+    """
     query: MultiDict[str, str] = MultiDict(request.args)
     for name in ("v", "lang"):
         query.poplist(name)
@@ -92,7 +103,8 @@ def here(**changes: Any) -> str:
             if one not in (None, ""):
                 query.add(name, str(one))
     args: dict[str, Any] = {key: query.getlist(key) for key in query}
-    return url_for(request.endpoint or "today.index", **(request.view_args or {}), **args)
+    endpoint = request.environ.get(_PAGE) or request.endpoint or "today.index"
+    return url_for(endpoint, **(request.view_args or {}), **args)
 
 
 class Components:

@@ -191,6 +191,7 @@ def test_one_at_a_time(admin: FlaskClient) -> None:
     assert again.status_code == 409
     assert again.text.lstrip().startswith('<div class="stack" id="runs"')
     assert "A run is under way already" in again.text
+    assert "/reconciliation/run?" not in again.text  # its links lead to the page, not the button
     plain_again = post(admin, "/reconciliation/run")
     assert plain_again.status_code == 409
     assert "<h1>Reconciliation</h1>" in plain_again.text
