@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import flask_babel
-from babel.dates import format_date
+from babel import dates as babel_dates
 from babel.numbers import format_currency, format_decimal
+from flask import g, has_request_context
 
 from app import clock
 
 
 def _locale() -> str:
-    return str(flask_babel.get_locale() or "en")
+    found: str | None = g.get("locale_name") if has_request_context() else None
+    if found is None:
+        found = str(flask_babel.get_locale() or "en")
+        if has_request_context():
+            g.locale_name = found
+    return found
 
 
 def _portuguese() -> bool:
     return _locale().startswith("pt")
+
+
+@lru_cache(maxsize=4096)
+def format_date(day: date, pattern: str, locale: str) -> str:
+    """Babel's, remembered: a list of a hundred stays names the same days over and over."""
+    return babel_dates.format_date(day, pattern, locale=locale)
 
 
 def _plain(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, request
-from flask_babel import Babel, refresh
+from typing import Any
+
+from flask import Flask, Response, g, has_request_context, request
+from flask_babel import Babel, get_translations, refresh
 from werkzeug.wrappers import Response as BaseResponse
 
 #: the word in `?lang=` and the cookie, and the locale it stands for
@@ -43,6 +45,16 @@ def remember(response: BaseResponse, name: str, value: str) -> None:
     response.set_cookie(name, value, max_age=_YEAR, secure=secure, samesite="Lax", path="/")
 
 
+def _translations() -> Any:
+    """The catalog of this request. A page asks for hundreds of texts: it is looked up once."""
+    if not has_request_context():
+        return get_translations()
+    found = g.get("translations")
+    if found is None:
+        found = g.translations = get_translations()
+    return found
+
+
 def init(app: Flask) -> None:
     """Choose the locale by request, and remember `?lang=`."""
     Babel(
@@ -50,12 +62,19 @@ def init(app: Flask) -> None:
         locale_selector=lambda: LANGUAGES[current()],
         default_translation_directories="translations",
     )
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: _translations().ugettext(text),
+        lambda one, many, n: _translations().ungettext(one, many, n),
+        newstyle=True,
+    )
     app.jinja_env.globals.update(
         language=current, html_lang=html_lang, theme=theme, language_names=NAMES
     )
 
     @app.before_request
     def choose_again() -> None:
+        g.pop("translations", None)
+        g.pop("locale_name", None)
         refresh()  # who keeps a context open over several requests may get several languages
 
     @app.after_request
