@@ -12,6 +12,7 @@ from app.integrations.channels.fake import FakeChannel
 from app.models import User
 from app.services import reconciliation, vendors
 from app.web import reconciliation as runs_page
+from tests.browser.axe import findings
 from tests.browser.conftest import PHONE, Desk
 from tests.services.pin_bench import Door, door, locks
 
@@ -29,8 +30,10 @@ def test_reprocessing_updates_the_page_behind(
     window.sign_in(people["admin"])
     page = window.open(f"/reservations/{stay.id}")
     assert "Yes, since" in page.inner_text("#verdict")
+    assert findings(page) == []
     page.click("#do-reprocess")
     page.wait_for_selector("dialog[open]")
+    assert findings(page) == []
     assert "Helena Prado" in page.inner_text("dialog h2")
     assert page.evaluate("document.activeElement.type") == "submit"
     page.keyboard.press("Enter")
@@ -100,6 +103,7 @@ def test_run_now_and_watch_it(
     reconciliation.run(run.id)
     page.evaluate("document.activeElement.blur()")
     page.wait_for_selector("#run-now:has-text('Run now')", timeout=8000)
+    assert findings(page) == []
     assert "Success" in page.inner_text(".tbl--runs")
     wide = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert wide
