@@ -6,6 +6,7 @@ from flask import Blueprint, Flask
 
 from app.api import (
     accommodations,
+    csv_files,
     locks,
     mappings,
     matches,
@@ -29,6 +30,7 @@ NOUNS = (
     locks.bp,
     mappings.bp,
     matches.bp,
+    csv_files.bp,
 )
 
 

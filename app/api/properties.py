@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from app.api import serializers
 from app.api.bodies import body
 from app.api.tokens import actor
-from app.services import properties
+from app.services import onboarding, properties
 from app.services.properties import (
     NewProperty,
     NewRoomType,
@@ -50,6 +50,12 @@ def preview(property_id: UUID) -> ResponseReturnValue:
     """What such a PATCH would do to stays and PINs; nothing is changed."""
     found = properties.preview_change(property_id, body(PropertyChanges))
     return jsonify(serializers.consequences(found))
+
+
+@bp.get("/<uuid:property_id>/onboarding")
+def show_onboarding(property_id: UUID) -> ResponseReturnValue:
+    """What the property still needs before its doors open by PIN."""
+    return jsonify(serializers.onboarding(onboarding.steps(property_id)))
 
 
 @bp.delete("/<uuid:property_id>")

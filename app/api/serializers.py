@@ -23,9 +23,11 @@ from app.models import (
 )
 from app.services import lock_tests
 from app.services.accommodations import Overview
+from app.services.csv_io import Imported
 from app.services.lock_contents import Contents
 from app.services.mapping_log import AttemptRow
 from app.services.mappings import MappingRow
+from app.services.onboarding import Onboarding
 from app.services.paging import Page
 from app.services.pin_moves import Consequences
 from app.services.pin_views import PinView
@@ -226,6 +228,40 @@ def accommodation_sync(row: AccommodationSync) -> Json:
             "duration": took,
         },
         **_stamps(row),
+    }
+
+
+def imported(found: Imported) -> Json:
+    return {
+        "kind": found.kind,
+        "written": found.written,
+        "errors": len(found.errors),
+        "rows": [
+            {
+                "line": row.line,
+                "action": row.action,
+                "name": row.name,
+                "errors": [{"field": field, "message": message} for field, message in row.errors],
+            }
+            for row in found.rows
+        ],
+    }
+
+
+def onboarding(found: Onboarding) -> Json:
+    return {
+        "property_id": str(found.house.id),
+        "finished": found.finished,
+        "current": str(found.current.name) if found.current else None,
+        "steps": [
+            {
+                "name": str(step.name),
+                "done": step.done,
+                "missing": list(step.missing),
+                "count": step.count,
+            }
+            for step in found.steps
+        ],
     }
 
 

@@ -114,7 +114,7 @@ def typed(test_id: UUID, *, opened: bool, actor: Actor) -> LockTest:
         test.opened, test.typed_at = opened, clock.utcnow()
         after = {"test_id": str(test_id), "opened": opened}
         audit.record(session, actor, "test_result", "lock", test.lock_id, after=after)
-        remove(test)
+        _begin_removal(session, test)
     return test
 
 
@@ -127,7 +127,7 @@ def stop(test_id: UUID, *, actor: Actor) -> LockTest:
         audit.record(
             session, actor, "test_stop", "lock", test.lock_id, after={"test_id": str(test_id)}
         )
-        remove(test)
+        _begin_removal(session, test)
     return test
 
 
@@ -203,6 +203,12 @@ def queue_due(now: datetime) -> int:
         ).all()
     queue.enqueue_many([queue.Alarm(JOB, test_id) for test_id in due])
     return len(due)
+
+
+def _begin_removal(session: Session, test: LockTest) -> None:
+    remove(test)
+    session.flush()
+    session.refresh(test)
 
 
 def _held(session: Session, test_id: UUID) -> LockTest:
