@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from app.api import serializers
 from app.api.bodies import body
 from app.api.tokens import actor
-from app.services import accommodation_sync, accommodations
+from app.services import accommodation_sync, accommodations, list_args
 from app.services.accommodations import AccommodationChanges, NewAccommodation
 
 bp = Blueprint("accommodations", __name__, url_prefix="/accommodations")
@@ -37,9 +37,14 @@ def create() -> ResponseReturnValue:
 
 @bp.post("/sync")
 def sync() -> ResponseReturnValue:
-    """Read the channel's list of units in the background; 409 while that goes on."""
-    user = actor()
-    row = accommodation_sync.start(trigger="manual", requested_by=user.user_id)
+    """Read a channel's list of units in the background, Stays' or `?channel=beds24`'s; 409 while
+    that goes on."""
+    channel = list_args.choice(request.args, "channel", accommodation_sync.CHANNELS)
+    row = accommodation_sync.start(
+        trigger="manual",
+        channel=channel or accommodation_sync.STAYS,
+        requested_by=actor().user_id,
+    )
     return jsonify(serializers.accommodation_sync(row)), 202
 
 

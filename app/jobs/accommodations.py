@@ -18,8 +18,9 @@ def sync(sync_id: str) -> None:
 
 
 def tick() -> None:
-    """Start the sync that runs twice a day, unless one is under way (contracts/stays.md §7)."""
-    try:
-        accommodation_sync.start(trigger="schedule")
-    except (Conflict, Unavailable) as refusal:
-        log.info("sync_not_started", reason=type(refusal).__name__)
+    """Start the syncs that run twice a day, unless one is under way (contracts/stays.md §7)."""
+    for channel in accommodation_sync.CHANNELS:
+        try:
+            accommodation_sync.start(trigger="schedule", channel=channel)
+        except (Conflict, Unavailable) as refusal:
+            log.info("sync_not_started", channel=channel, reason=type(refusal).__name__)

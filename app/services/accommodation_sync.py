@@ -31,6 +31,7 @@ from app.transaction import in_transaction, transaction
 log = structlog.get_logger(__name__)
 
 STAYS = "stays"
+CHANNELS = (STAYS, "beds24")
 JOB = "accommodations.sync"
 RUNNING = "the accommodations are being read already"
 EMPTY = "The channel lists no accommodations at all; nothing was changed"

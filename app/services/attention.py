@@ -18,6 +18,8 @@ from app.services.pin_views import PinView
 
 #: how the subject of an alert about a stay begins
 STAY_SUBJECT = "reservation:"
+#: ... and of one about a lock, as `lock_health` writes it
+LOCK_SUBJECT = "lock:"
 
 
 class Kind(StrEnum):
@@ -116,7 +118,7 @@ class Attention:
 
 def attention(session: Session, stays: Sequence[Stay], now: datetime) -> list[Attention]:
     """At most one line per stay, the next guest first; somebody already here comes before all."""
-    alerts = _alerts(session, [stay.reservation.id for stay in stays])
+    alerts = _alerts(session, stays, now)
     found: list[Attention] = []
     for stay in stays:
         kind = _kind(stay, now)
@@ -159,9 +161,14 @@ def _next_try(pin: PinView, now: datetime) -> datetime | None:
     return at if at is not None and at > now else None
 
 
-def _alerts(session: Session, ids: Sequence[UUID]) -> dict[UUID, Alert]:
-    """Open alerts about these stays; the gravest of each is kept."""
-    subjects = {f"{STAY_SUBJECT}{id_}": id_ for id_ in ids}
+def _alerts(session: Session, stays: Sequence[Stay], now: datetime) -> dict[UUID, Alert]:
+    """Open alerts about these stays, and about the lock the next guest of a room needs; the
+    gravest of each stay is kept."""
+    subjects = {f"{STAY_SUBJECT}{stay.reservation.id}": stay.reservation.id for stay in stays}
+    for stay in sorted(stays, key=lambda each: each.reservation.check_in_at, reverse=True):
+        wanted = stay.reservation.status in NEEDS_PIN and stay.reservation.check_out_at > now
+        if wanted and stay.pin.lock_id is not None:
+            subjects[f"{LOCK_SUBJECT}{stay.pin.lock_id}"] = stay.reservation.id
     found = session.scalars(
         select(Alert)
         .where(Alert.status != "resolved", Alert.subject.in_(subjects))

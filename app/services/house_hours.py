@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, select, text
+from sqlalchemy import ColumnElement, select, text, update
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain.states import ReservationStatus
 from app.domain.stay_times import End, House, Said, settle
-from app.models import Property, Reservation
+from app.models import Accommodation, Property, Reservation
 from app.services import channel_places
 
 #: a row of `_STAY`
@@ -51,19 +51,18 @@ def refresh(session: Session, property_: Property, *, zone_before: str) -> int:
 
 
 def move(session: Session, accommodation_id: UUID, old: Property, new: Property) -> int:
-    """Let the coming stays of a unit follow it into another house."""
-    here = (Reservation.accommodation_id == accommodation_id) & _coming()
+    """Let the coming stays of a unit follow it into another house, and its kind of room there."""
+    here = Reservation.accommodation_id == accommodation_id
+    # Settled first: that locks the rows in the order everybody does.
+    retimed = _settle(session, here, channel_places.house_of(new), ZoneInfo(old.timezone))
+    kind = select(Accommodation.room_type_id).where(Accommodation.id == accommodation_id)
     session.execute(
-        Reservation.__table__.update()  # type: ignore[attr-defined]
-        .where(here)
-        .values(property_id=new.id, room_type_id=None)
+        update(Reservation)
+        .where(here, _coming())
+        .values(property_id=new.id, room_type_id=kind.scalar_subquery())
+        .execution_options(synchronize_session=False)
     )
-    return _settle(
-        session,
-        Reservation.accommodation_id == accommodation_id,
-        channel_places.house_of(new),
-        ZoneInfo(old.timezone),
-    )
+    return retimed
 
 
 def _coming() -> ColumnElement[bool]:

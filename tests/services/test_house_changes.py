@@ -8,8 +8,10 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.event import listen, remove
 
 from app.errors import Conflict, Invalid, NotFound
+from app.extensions import db
 from app.integrations.errors import Rejected
 from app.models import Accommodation, AuditEntry, Credential, Lock, PinJob, Property, Reservation
 from app.services import accommodations, locks, mappings, properties
@@ -407,3 +409,25 @@ def test_a_remap_still_works_after_all_this(door: Door) -> None:  # noqa: F811
     assert run_at is not None
     assert check_in is not None
     assert run_at == check_in - timedelta(hours=6)
+
+
+def test_a_large_house_takes_as_many_statements_as_a_small_one(app: Flask, clock: Clock) -> None:
+    def statements(rooms: int) -> int:
+        house = make_property()
+        for _ in range(rooms):
+            make_stay(make_accommodation(house), check_in=date(2026, 3, 20))
+        seen: list[str] = []
+
+        def note(*event: object) -> None:
+            seen.append(str(event[2]))
+
+        listen(db.engine, "before_cursor_execute", note)
+        try:
+            properties.change(
+                house.id, parse(PropertyChanges, {"check_in_time": "17:00"}), actor=SYSTEM
+            )
+        finally:
+            remove(db.engine, "before_cursor_execute", note)
+        return len(seen)
+
+    assert statements(2) == statements(12)

@@ -15,7 +15,7 @@ from app.integrations.locks import Device
 from app.integrations.locks.fake import SHARED, FakeLocks
 from app.models import Alert, AuditEntry, Lock
 from app.queue import client as queue
-from app.services import lock_devices, lock_health, vendors
+from app.services import lock_devices, lock_health, today, vendors
 from app.services.lock_health import Trouble
 from app.transaction import transaction
 from tests.conftest import Clock
@@ -258,3 +258,15 @@ def test_the_alert_about_the_account_is_left_alone(cloud: FakeLocks, clock: Cloc
     refresh()
     lock_health.watch(clock.now)
     assert ("lock_offline", "devices:fake") in open_alerts()
+
+
+def test_today_shows_the_lock_the_next_guest_needs(app: Flask, clock: Clock) -> None:
+    lock = arrival_in(clock, 2, battery=5)
+    lock_health.watch(clock.now)
+    found = today.today(None, None).attention
+    assert [(item.kind, item.title) for item in found] == [
+        ("alert", "Suite 1: the battery of Lock 1 is low (5 %)")
+    ]
+    change(lock, battery=80)
+    lock_health.watch(clock.now)
+    assert today.today(None, None).attention == []
