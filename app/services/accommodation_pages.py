@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -116,6 +116,33 @@ def get(accommodation_id: UUID) -> Unit:
     if row is None:
         raise NotFound("no such accommodation")
     return Unit(*row)
+
+
+def named(ids: Collection[UUID]) -> Sequence[Unit]:
+    """These accommodations with what belongs to them; those that are gone are left out."""
+    with transaction() as session:
+        rows = session.execute(
+            _joined(Accommodation, Property, RoomType, Lock).where(Accommodation.id.in_(ids))
+        ).all()
+    return [Unit(*row) for row in rows]
+
+
+def least_ready() -> UUID | None:
+    """The property with most rooms without a lock; one without any rooms counts as well."""
+    bare = func.count(Accommodation.id).filter(LockMapping.id.is_(None))
+    rooms = func.count(Accommodation.id)
+    with transaction() as session:
+        return session.scalar(
+            select(Property.id)
+            .outerjoin(
+                Accommodation,
+                (Accommodation.property_id == Property.id) & Accommodation.is_active,
+            )
+            .outerjoin(LockMapping, LockMapping.accommodation_id == Accommodation.id)
+            .group_by(Property.id, Property.created_at)
+            .order_by((rooms == 0).desc(), bare.desc(), Property.created_at, Property.id)
+            .limit(1)
+        )
 
 
 def room_types() -> Sequence[tuple[RoomType, Property]]:

@@ -21,7 +21,7 @@ from app.services import (
 from app.services.accommodation_pages import Filter, Unit
 from app.services.accommodations import AccommodationChanges, NewAccommodation
 from app.services.inputs import parse
-from app.web import navigation, sync_strip
+from app.web import navigation, onboarding, sync_strip
 from app.web.dates import gettext as _
 from app.web.dependents import still_needed
 from app.web.forms import Form, dialog, done, refused, sent, status_of
@@ -67,6 +67,7 @@ def index() -> ResponseReturnValue:
         filters=filters,
         views=VIEWS,
         limits=LIMITS,
+        **onboarding.context(),
         **sync_strip.strip(accommodation_sync.latest()),
         kinds=[
             (kind.id, kind.name) for kind, house in kinds if filters.property_id in (None, house.id)

@@ -141,10 +141,13 @@ def dialog(template: str, status: int = 200, **context: Any) -> Response:
     )
 
 
-def done(location: str, said: str = "", *, leave: bool = False) -> ResponseReturnValue:
+def done(
+    location: str, said: str = "", *, piece: str = "", leave: bool = False
+) -> ResponseReturnValue:
     """Close the dialog and let the page behind it read itself again; 303 without htmx.
 
-    `leave` goes to `location` in any case: the page behind is about something that is gone.
+    `piece` is a toast of its own making. `leave` goes to `location` in any case: the page behind is
+    about something that is gone.
     """
     if not is_htmx():
         return redirect(location, 303)
@@ -154,7 +157,8 @@ def done(location: str, said: str = "", *, leave: bool = False) -> ResponseRetur
         return response
     response.headers["HX-Trigger"] = "changed"
     if said:
-        response.set_data(render_template("reservations/_toast.html", text=said))
+        piece = render_template("reservations/_toast.html", text=said)
+    response.set_data(piece)
     return response
 
 

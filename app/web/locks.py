@@ -14,7 +14,7 @@ from app.services import lock_contents, lock_pages, lock_tests, locks, mapping_p
 from app.services.inputs import parse
 from app.services.lock_pages import Filter, LockRow
 from app.services.locks import LockChanges, NewLock
-from app.web import navigation
+from app.web import navigation, onboarding
 from app.web.dependents import still_needed
 from app.web.forms import Form, dialog, done, refused, sent, status_of
 from app.web.rendering import here, render
@@ -59,6 +59,7 @@ def index() -> ResponseReturnValue:
         views=VIEWS,
         radios=RADIOS,
         limits=LIMITS,
+        **onboarding.context(),
     )
 
 

@@ -237,5 +237,5 @@ def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
     for name in sorted(available_timezones()):
         region, _, place = name.partition("/")
         if place and region not in ("Etc", "SystemV", "US", "posix", "right", "Brazil", "Canada"):
-            regions.setdefault(region, []).append((name, place.replace("_", " ")))
+            regions.setdefault(region, []).append((name, name.replace("_", " ")))
     return [*regions.items(), ("UTC", [("UTC", "UTC")])]
