@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -45,6 +45,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 INCOMPLETE, PAGE_404 = "incomplete", "404-page"
 
 Params = Sequence[tuple[str, str]]
+#: is shown the headers of every answer, refusals and failures among them
+Observer = Callable[[Mapping[str, str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +97,27 @@ def _pooled(pid: int, base_url: str, authorization: str | None) -> httpx.Client:
     )
 
 
-def pooled(vendor: str, base_url: str, authorization: str | None = None) -> VendorHttp:
+def pooled(
+    vendor: str,
+    base_url: str,
+    authorization: str | None = None,
+    *,
+    observer: Observer | None = None,
+) -> VendorHttp:
     """The process's one client for this vendor and account. Keyed by process id, since a forked
     worker must not share its parent's sockets."""
-    return VendorHttp(vendor, _pooled(os.getpid(), base_url, authorization))
+    return VendorHttp(vendor, _pooled(os.getpid(), base_url, authorization), observer=observer)
 
 
 class VendorHttp:
     """Calls to one vendor, with every failure translated."""
 
-    def __init__(self, vendor: str, client: httpx.Client) -> None:
+    def __init__(
+        self, vendor: str, client: httpx.Client, *, observer: Observer | None = None
+    ) -> None:
         self.vendor = vendor
         self._client: Final = client
+        self._observer: Final = observer
 
     def read(
         self,
@@ -115,6 +126,7 @@ class VendorHttp:
         method: str = "GET",
         params: Params = (),
         body: Any = None,
+        headers: Mapping[str, str] | None = None,
         read_seconds: float = READ_SECONDS,
         budget_seconds: float = BUDGET_SECONDS,
     ) -> Any:
@@ -129,7 +141,9 @@ class VendorHttp:
             wait_jitter=0.3,
         ):
             with attempt:
-                return self._send(method, path, params, body, read_seconds, deadline, True).document
+                return self._send(
+                    method, path, params, body, read_seconds, deadline, True, headers
+                ).document
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def exchange(
@@ -187,6 +201,8 @@ class VendorHttp:
                 timeout=httpx.Timeout(min(read_seconds, left), connect=min(CONNECT_SECONDS, left)),
             ) as response:
                 started = True
+                if self._observer is not None:
+                    self._observer(response.headers)
                 self._check_status(response, where, safe)
                 raw = self._body(response, where, deadline, safe)
                 return Answer(decode_json(raw, self.vendor, where), response.headers)

@@ -31,7 +31,7 @@ class ChannelReservation:
     raw_status: str
     check_in_on: date
     check_out_on: date
-    kind: str = "stay"  # stay | block
+    kind: str = "stay"  # stay | block | inquiry
     check_in_time: time | None = None
     check_out_time: time | None = None
     check_in_at: datetime | None = None
@@ -48,6 +48,9 @@ class ChannelReservation:
     partner_ref: str | None = None
     booked_on: date | None = None
     modified_at: datetime | None = None
+    property_ref: str | None = None  # the channel's id of the house, where the payload says it
+    units: int = 1  # how many units of the room this one booking takes
+    group_ref: str | None = None  # what the rooms of one multi-room booking have in common
     sweep_hash: str | None = None  # hash of the row a bulk sweep returned (external dialect)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -116,6 +119,7 @@ class ChannelClient(Protocol):
 CHANNELS: dict[str, str] = {
     "stays_simple": "app.integrations.channels.stays_simple:client_from_settings",
     "stays_external": "app.integrations.channels.stays_external:client_from_settings",
+    "beds24": "app.integrations.channels.beds24:client_from_settings",
     "fake": "app.integrations.channels.fake:client_from_settings",
 }
 

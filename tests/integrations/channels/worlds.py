@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 from urllib.parse import parse_qs
@@ -14,6 +14,8 @@ import httpx
 
 from app.integrations import http
 from app.integrations.channels import ChannelClient, ChannelListing, ItemError
+from app.integrations.channels.beds24 import Beds24Client
+from app.integrations.channels.beds24_tokens import Account, MemoryTokens, Tokens
 from app.integrations.channels.fake import FakeChannel
 from app.integrations.channels.stays_external import StaysExternalClient
 from app.integrations.channels.stays_payloads import parse_simple
@@ -287,8 +289,86 @@ class FakeWorld:
             self.channel.fail(call, error)
 
 
+class Beds24World(HttpWorld):
+    """Beds24's API V2 (contracts/beds24.md) in pages of twenty rows. The suite's ids are text."""
+
+    states: ClassVar = {"pending": "request", "confirmed": "new", "cancelled": "cancelled"}
+    property_id = 51001
+    page_size = 20
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meter: dict[str, str] = {}
+        self.tokens = MemoryTokens(
+            Tokens("secret-refresh", "secret-access", datetime.now(UTC) + timedelta(days=1))
+        )
+        self.account = Account(self.connect, self.tokens)
+        self.client = Beds24Client(self.account, {str(self.property_id): "BRL"})
+
+    def connect(self, observer: http.Observer) -> http.VendorHttp:
+        """The account's HTTP, ending in `handle`."""
+        transport = httpx.MockTransport(self.handle)
+        made = http.make_client("https://beds24.example/api/v2", transport=transport)
+        return http.VendorHttp("beds24", made, observer=observer)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/v2")
+        query = parse_qs(request.url.query.decode(), keep_blank_values=True)
+        if path == "/bookings":
+            rows = [self.item(b) for b in self.bookings.values()]
+            rows += [self.item(Booking(key=key, departure="2026-11-12")) for key in self.broken]
+            asked, ids = query.get("status", []), query.get("id")
+            rows = [r for r in rows if r["status"] in (asked or ("new", "confirmed", "request"))]
+            return self.page([r for r in rows if ids is None or r["id"] in ids], query)
+        if path == "/properties":
+            rooms = [
+                {"id": key, "name": name, "qty": 1, "units": [{"id": 1, "name": "1"}]}
+                for key, name in self.units.items()
+            ]
+            houses = [{"id": self.property_id, "currency": "BRL", "roomTypes": rooms}]
+            return self.page(houses, query)
+        return httpx.Response(404, json={"success": False, "type": "error", "code": 404})
+
+    def page(self, rows: list[Any], query: dict[str, list[str]]) -> httpx.Response:
+        """An envelope (§4.2) whose link leads where no client may go."""
+        start = (int(query.get("page", ["1"])[0]) - 1) * self.page_size
+        more = len(rows) > start + self.page_size
+        body = {
+            "success": True,
+            "count": len(rows),
+            "pages": {
+                "nextPageExists": more,
+                "nextPageLink": "https://elsewhere.example/steal" if more else None,
+            },
+            "data": rows[start : start + self.page_size],
+        }
+        return httpx.Response(200, json=body, headers=self.meter)
+
+    def item(self, booking: Booking) -> dict[str, Any]:
+        first, _, last = booking.guest.partition(" ")
+        return {
+            "id": booking.key,
+            "masterId": None,
+            "propertyId": self.property_id,
+            "roomId": booking.unit,
+            "unitId": None,
+            "roomQty": 1,
+            "status": self.states[booking.state],
+            "arrival": booking.arrival,
+            "departure": booking.departure,
+            "firstName": first,
+            "lastName": last,
+            "email": booking.email,
+            "phone": "",
+            "mobile": booking.phone,
+            "price": booking.total,
+            "modifiedTime": "2026-11-10T08:59:00Z",
+        }
+
+
 WORLDS: dict[str, Callable[[], World]] = {
     "stays_simple": SimpleWorld,
     "stays_external": ExternalWorld,
+    "beds24": Beds24World,
     "fake": FakeWorld,
 }

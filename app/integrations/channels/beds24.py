@@ -1,0 +1,272 @@
+"""Beds24's API V2: bookings by change, by stay or by id, units, calendars, and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+from app.config import Settings
+from app.integrations import http
+from app.integrations.channels import ChangeSet, ChannelListing, ChannelReservation, ItemError
+from app.integrations.channels.beds24_calendar import Nights, read_calendar
+from app.integrations.channels.beds24_tokens import (
+    VENDOR,
+    Account,
+    Credits,
+    MemoryTokens,
+    Tokens,
+    TokenStore,
+)
+from app.integrations.channels.beds24_units import read_property
+from app.integrations.channels.beds24_wire import (
+    STATUSES,
+    booking_id,
+    fault,
+    parse_booking,
+    property_of,
+)
+from app.integrations.channels.beds24_writes import Written, read_results
+from app.integrations.channels.stays_payloads import item_hash
+from app.integrations.errors import (
+    NotConfigured,
+    NotFound,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+    Unreadable,
+)
+
+BOOKINGS, PROPERTIES, CALENDAR = "/bookings", "/properties", "/inventory/rooms/calendar"
+#: whether `modifiedFrom` includes its own second is not said, and pages move under a reader (§4.1)
+OVERLAP = timedelta(minutes=10)
+#: of a hundred rows each; more is a reading that does not end
+MAX_PAGES = 300
+#: what one POST may carry, well below the 10,000 items and the megabyte Beds24 allows (§1)
+MAX_WRITTEN = 500
+ALL_STATUSES = tuple(("status", status) for status in STATUSES)
+
+
+class Beds24Client:
+    """One account of Beds24. `currencies` says what each of its properties sells in, by the
+    property's id there: a booking does not (§4.3)."""
+
+    def __init__(self, account: Account, currencies: Mapping[str, str] | None = None) -> None:
+        self.account = account
+        self._currencies = currencies or {}
+
+    @property
+    def credits(self) -> Credits | None:
+        """What the latest answer said of the account's credits; None before any."""
+        return self.account.credits
+
+    def changes(
+        self, since: datetime, *, today: date, known: Mapping[str, str | None]
+    ) -> ChangeSet:
+        """Every booking changed at or after `since` in any status, and a while before it. Deleted
+        ones never show: `sweep` finds them. An item that is to the letter what `known` was made
+        from is counted and not read."""
+        stamp = (since.astimezone(UTC) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S")
+        return self._collect([("modifiedFrom", stamp)], known)
+
+    def sweep(self, first: date, last: date, *, known: Mapping[str, str | None]) -> ChangeSet:
+        """Every booking that touches the days from `first` to `last`, whenever it was changed: what
+        is ours inside and not in `seen` may be gone, and is asked for by id (§11)."""
+        window = [("departureFrom", first.isoformat()), ("arrivalTo", last.isoformat())]
+        return self._collect(window, known, swept=(first, last))
+
+    def get(self, external_id: str) -> ChannelReservation:
+        """One booking, whatever its status; NotFound when Beds24 answers that there is none."""
+        if not external_id.strip():
+            raise NotFound("an empty id names no booking", vendor=VENDOR)
+        items, _ = self._page(BOOKINGS, [("id", external_id), *ALL_STATUSES], 1)
+        if not items:
+            raise NotFound(f"{VENDOR} has no booking of this id", vendor=VENDOR, code="404")
+        found = [item for item in items if booking_id(item) == external_id]
+        if not found:
+            raise fault("id", "the booking that was asked for")
+        return self._parse(found[0])
+
+    def find_by_reference(self, reference: str) -> list[ChannelReservation]:
+        """The bookings with this `apiReference`: how a create whose answer was lost is looked for,
+        as Beds24 knows no idempotency key (§9)."""
+        items = self._rows(BOOKINGS, [("apiReference", reference), *ALL_STATUSES])
+        return [
+            self._parse(item)
+            for item in items
+            if isinstance(item, Mapping) and item.get("apiReference") == reference
+        ]
+
+    def listings(self) -> list[ChannelListing]:
+        """Every unit of every room type: `roomId:unitId`."""
+        found: list[ChannelListing] = []
+        for house in self._rows(PROPERTIES, [("includeAllRooms", "true")]):
+            found += read_property(house)
+        return found
+
+    def calendar(self, room_ids: Sequence[str], first: date, last: date) -> list[Nights]:
+        """Units left, shortest stay and first price of these rooms, night by night ranges."""
+        params = [
+            *(("roomId", room) for room in room_ids),
+            ("startDate", first.isoformat()),
+            ("endDate", last.isoformat()),
+            # Without a flag nothing comes (§6).
+            ("includeNumAvail", "true"),
+            ("includeMinStay", "true"),
+            ("includePrices", "true"),
+        ]
+        return [nights for row in self._rows(CALENDAR, params) for nights in read_calendar(row)]
+
+    def write_bookings(self, items: Sequence[Mapping[str, Any]]) -> list[Written]:
+        """Create (no `id`) or change (`id`) bookings; one result per item, in its order.
+
+        Raises Unconfirmed when no readable answer came: look for the `apiReference`, or read by
+        id, before sending again. A result that is not `ok` may have been written in part.
+        """
+        return self._write(BOOKINGS, items)
+
+    def cancel_booking(self, external_id: str, comment: str = "") -> Written:
+        """Cancel rather than delete: a deleted booking cannot be told from one that never was."""
+        item: dict[str, Any] = {"id": _number(external_id), "status": "cancelled"}
+        if comment:
+            item["comments"] = comment
+        return self.write_bookings([item])[0]
+
+    def push_calendar(self, items: Sequence[Mapping[str, Any]]) -> list[Written]:
+        """Set calendar values: `{roomId, calendar: [{from, to, …}]}` each, one result per item."""
+        return self._write(CALENDAR, items)
+
+    def _write(self, path: str, items: Sequence[Mapping[str, Any]]) -> list[Written]:
+        if not 0 < len(items) <= MAX_WRITTEN:
+            raise ValueError(f"1 to {MAX_WRITTEN} items at once, not {len(items)}")
+        return read_results(self.account.write(path, list(items)), len(items))
+
+    def _collect(
+        self,
+        params: list[tuple[str, str]],
+        known: Mapping[str, str | None],
+        swept: tuple[date, date] | None = None,
+    ) -> ChangeSet:
+        found: dict[str, ChannelReservation] = {}
+        errors: dict[str, ItemError] = {}
+        same: set[str] = set()
+        for position, item in enumerate(self._rows(BOOKINGS, [*params, *ALL_STATUSES])):
+            external_id = booking_id(item)
+            mark = item_hash(item)
+            if external_id is not None and known.get(external_id) == mark:
+                same.add(external_id)
+                continue
+            try:
+                reservation = self._parse(item, mark)
+            except Unreadable as exc:
+                errors[external_id or f"#{position}"] = ItemError(external_id, exc.message)
+            else:
+                _keep_newest(found, reservation)
+        seen = found.keys() | errors.keys() | same
+        return ChangeSet(
+            reservations=list(found.values()),
+            errors=[error for key, error in errors.items() if key not in found],
+            fetched=len(seen),
+            swept=swept,
+            seen=frozenset(seen) if swept else frozenset(),
+        )
+
+    def _parse(self, item: object, mark: str | None = None) -> ChannelReservation:
+        house = property_of(item) if isinstance(item, Mapping) else None
+        return parse_booking(item, home_currency=self._currencies.get(house or ""), sweep_hash=mark)
+
+    def _rows(self, path: str, params: list[tuple[str, str]]) -> Iterator[Any]:
+        """The rows of every page. The pages are counted by us: their links could lead elsewhere,
+        and `count` may be a page's or everything's (§4.2)."""
+        seen: set[str] = set()
+        for number in range(1, MAX_PAGES + 1):
+            rows, more = self._page(path, params, number)
+            yield from rows
+            marks = {booking_id(row) or item_hash(row) for row in rows}
+            if not more:
+                return
+            if marks <= seen:
+                break
+            seen |= marks
+        raise Unreadable(f"{VENDOR} announces page after page of {path}", vendor=VENDOR)
+
+    def _page(
+        self, path: str, params: list[tuple[str, str]], number: int
+    ) -> tuple[list[Any], bool]:
+        paged = [*params, ("page", str(number))] if number > 1 else params
+        try:
+            document = self.account.read(path, paged)
+        except NotFound:  # about the path: an unknown booking is an empty list
+            document = None
+        if not isinstance(document, Mapping):
+            raise fault("answer", "an object with data")
+        if document.get("success") is False:
+            raise self._refusal(document, path)
+        rows, pages = document.get("data"), document.get("pages")
+        if not isinstance(rows, list):
+            raise fault("data", "a list")
+        if rows and not any(isinstance(row, Mapping) for row in rows):
+            raise fault("data", "a list of objects")
+        more = pages.get("nextPageExists") if isinstance(pages, Mapping) else False
+        if not isinstance(more, bool):
+            raise fault("pages.nextPageExists", "true or false")
+        return rows, more
+
+    def _refusal(self, document: Mapping[str, Any], path: str) -> Exception:
+        """An error that came as 200 (§4.2), by its code; its text may repeat what we sent."""
+        code = document.get("code")
+        message = f"{VENDOR} answered {path} with an error"
+        if code == 429:
+            return self.account.pausing(RateLimited(message, vendor=VENDOR, code="429"))
+        if code in (401, 403):
+            return Unauthorized(message, vendor=VENDOR, code=str(code))
+        if code == 400:
+            return Rejected(message, vendor=VENDOR, code="400")
+        return Unreadable(message, vendor=VENDOR, code=str(code) if isinstance(code, int) else None)
+
+
+def connect(
+    base_url: str,
+    store: TokenStore,
+    *,
+    currencies: Mapping[str, str] | None = None,
+    before_call: Callable[[], None] | None = None,
+    on_credits: Callable[[Credits], None] | None = None,
+) -> Beds24Client:
+    """A client of the account whose tokens are in `store`; sockets are shared by the process."""
+    account = Account(
+        lambda observer: http.pooled(VENDOR, base_url, observer=observer),
+        store,
+        before_call=before_call,
+        on_credits=on_credits,
+    )
+    return Beds24Client(account, currencies)
+
+
+def client_from_settings(settings: object) -> Beds24Client:
+    """The client of the environment's account, whose access token this process keeps."""
+    config = cast(Settings, settings)
+    if config.beds24_refresh_token is None:
+        raise NotConfigured(
+            "Beds24 is not configured: BEDS24_REFRESH_TOKEN is not set", vendor=VENDOR
+        )
+    return connect(config.beds24_api_url, MemoryTokens(Tokens(config.beds24_refresh_token)))
+
+
+def _keep_newest(found: dict[str, ChannelReservation], reservation: ChannelReservation) -> None:
+    """One copy per id, the later modified one: a page walk over a moving set repeats rows."""
+    earlier = found.get(reservation.external_id)
+    if (
+        earlier is not None
+        and earlier.modified_at is not None
+        and reservation.modified_at is not None
+        and earlier.modified_at > reservation.modified_at
+    ):
+        return
+    found[reservation.external_id] = reservation
+
+
+def _number(external_id: str) -> int:
+    if not external_id.isdecimal():
+        raise Rejected("Beds24's booking ids are numbers", vendor=VENDOR)
+    return int(external_id)
