@@ -19,6 +19,25 @@ ACTIONS = {
     "reveal": _l("PIN shown"),
     "reprocess": _l("New PIN ordered"),
     "revoke": _l("PIN revoked"),
+    "update": _l("Booking changed"),
+}
+#: what a change of a booking is called in its history
+FIELDS = {
+    "status": _l("Status"),
+    "accommodation_id": _l("Room"),
+    "check_in_at": _l("Check-in"),
+    "check_in_on": _l("Check-in"),
+    "check_out_at": _l("Check-out"),
+    "check_out_on": _l("Check-out"),
+    "guest_name": _l("Guest"),
+    "guest_email": _l("E-mail"),
+    "guest_phone": _l("Phone"),
+    "adults": _l("Guests"),
+    "children": _l("Guests"),
+    "amount": _l("Amount"),
+    "currency": _l("Amount"),
+    "partner": _l("Booked through"),
+    "partner_ref": _l("Booked through"),
 }
 
 
@@ -56,8 +75,14 @@ def _booking(e: Explanation) -> Iterator[Happened]:
 
 def _people(e: Explanation) -> Iterator[Happened]:
     for entry in e.history:
+        fields = entry.after or {}
+        if e.reservation.cancelled_at and fields.get("status") == "cancelled":
+            continue  # told as the cancellation it is
         who = name_of(e, entry.actor_id, entry.actor)
-        yield Happened(entry.at, str(ACTIONS.get(entry.action, entry.action)), who)
+        named = dict.fromkeys(str(FIELDS[name]) for name in fields if name in FIELDS)
+        yield Happened(
+            entry.at, str(ACTIONS.get(entry.action, entry.action)), who, ", ".join(named)
+        )
 
 
 def _milestones(credential: Credential) -> Iterator[Happened]:

@@ -6,7 +6,7 @@ The wording rules are design/UI.md §13: plain fact first, no blame, the guest a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
@@ -77,7 +77,13 @@ def until(at: datetime, timezone: str) -> str:
     there = dates.local(at, timezone)
     if there.date() == clock.local_today(timezone):
         return f"{there:%H:%M}"
-    return f"{dates.weekday(there.date())} {there:%H:%M}"
+    return f"{dates.weekday(there.date())}, {there:%H:%M}"
+
+
+def hours(span: timedelta) -> str:
+    """2 h, 26 h; whole days from three on"""
+    whole, rest = divmod(int(span.total_seconds()), 3600)
+    return _("%(h)s h", h=whole) if not rest and 0 < whole < 72 else dates.coarse(span)
 
 
 def _filled(text: LazyString | None, values: dict[str, str]) -> str:
@@ -96,7 +102,7 @@ def _values(e: Explanation) -> dict[str, str]:
         "word": reservation.unknown_status or "",
         "since": until(diagnosis.since, zone) if diagnosis.since else "",
         "next": until(at, zone) if at else "",
-        "lead": dates.coarse(reservation.check_in_at - at) if at else "",
+        "lead": hours(reservation.check_in_at - at) if at else "",
         "error": _error(e),
         "rival": (e.rival.guest_name if e.rival else None) or _("Another stay"),
         "who": _who_revoked(e),
@@ -161,7 +167,7 @@ def _next(e: Explanation, values: dict[str, str]) -> str:
     if diagnosis.cause == Cause.ON_LOCK:
         return ""
     soon = diagnosis.next_at is not None and diagnosis.next_at > clock.utcnow()
-    if soon:
+    if soon and diagnosis.cause != Cause.REMOVING:  # its next order is only a reserve
         told = _filled(NEXT_AT.get(diagnosis.cause, NEXT_TRY), values)
     elif diagnosis.cause in NEXT:
         told = _filled(NEXT[diagnosis.cause], values)

@@ -14,7 +14,7 @@ from app.domain.states import RevokeReason
 from app.services.diagnosis import Explanation
 from app.web import dates
 from app.web.dates import gettext as _
-from app.web.pin_sentences import CHANNELS, room_of, sentence
+from app.web.pin_sentences import CHANNELS, hours, room_of, sentence
 
 TITLES = {
     LinkKey.BOOKING: _l("Booking received and confirmed"),
@@ -57,7 +57,7 @@ def steps(e: Explanation) -> list[Step]:
     """Every link, and what is still to come for a PIN that is on its lock."""
     told = [_step(e, link) for link in e.diagnosis.chain]
     if e.diagnosis.verdict == Verdict.YES and e.pin.expires_at is not None:
-        grace = dates.coarse(e.pin.expires_at - e.reservation.check_out_at)
+        grace = hours(e.pin.expires_at - e.reservation.check_out_at)
         after = e.pin.expires_at > e.reservation.check_out_at
         text = _("%(hours)s after check-out", hours=grace) if after else ""
         told.append(_ahead(_("Stops opening the door"), text, e.pin.expires_at))
@@ -101,7 +101,7 @@ def _created(e: Explanation, link: Link) -> str:
     at = link.at or (e.order.run_at if e.order else None)
     if at is None or at >= e.reservation.check_in_at:
         return ""
-    return _("%(lead)s before check-in", lead=dates.coarse(e.reservation.check_in_at - at))
+    return _("%(lead)s before check-in", lead=hours(e.reservation.check_in_at - at))
 
 
 def _sent(e: Explanation, link: Link) -> str:
@@ -127,6 +127,8 @@ def _confirmed(e: Explanation, link: Link) -> str:
         if took.total_seconds() > 0:
             return _("After %(duration)s", duration=dates.duration(took))
         return ""
+    if link.state == LinkState.WAITING:
+        return ""  # the vendor's word for "not yet" adds nothing
     return sentence(credential.last_error or credential.vendor_detail)
 
 

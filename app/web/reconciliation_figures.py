@@ -124,7 +124,7 @@ def duration_chart(overview: Overview, timezone: str) -> Chart | None:
         bars,
         top,
         (dates.duration(top * 1000), dates.duration(top * 500), "0"),
-        (dates.moment(runs[0].started_at, timezone), dates.moment(runs[-1].started_at, timezone)),
+        tuple(dates.moment(run.started_at, timezone) for run in (runs[:1] + runs[1:][-1:])),
         sentence,
         slots=48,
         limit=SLOW.total_seconds(),
