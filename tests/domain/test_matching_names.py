@@ -15,7 +15,9 @@ WORDS = sorted(
     | {*v.ROMAN, *v.COMMON, *v.LITTLE, "b", "n", "garça", "São", "vi", "te", "bem", "1º", "2nd"}
 )
 NUMBERS = st.integers(0, 3000).map(str)
-PIECES = st.one_of(st.sampled_from(WORDS), NUMBERS, st.sampled_from(["007", "12b", "A1", "1o"]))
+PIECES = st.one_of(
+    st.sampled_from(WORDS), NUMBERS, st.sampled_from(["007", "12b", "A1", "1o", "2 quartos"])
+)
 SEPARATORS = st.sampled_from([" ", "-", " - ", "", "/", ". ", " (", "º "])
 NAMES = st.lists(st.tuples(PIECES, SEPARATORS), max_size=7).map(
     lambda parts: "".join(word + separator for word, separator in parts)
@@ -56,6 +58,7 @@ NAMES = st.lists(st.tuples(PIECES, SEPARATORS), max_size=7).map(
         ("Ｒｏｏｍ １２", "quarto 12"),
         ("№ ٣", "3"),
         ("李 12", "李 12"),
+        ("Apto 101 - 2 quartos, 45 m²", "apartamento 2quartos 45m2 101"),
         ("Porta da fechadura", ""),
         ("", ""),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from app.domain.name_matching import houses
 from app.domain.name_matching.comparing import WORTH_A_LOOK, Note, Verdict, compare, veto
@@ -96,9 +96,10 @@ def candidates(
     cutoff = max(cutoff, WORTH_A_LOOK)
     names = {each.house for each in rooms if each.house}.union(other_houses)
     known = {named for name in names if (named := houses.house(name))}
-    index = _Index(_group_doors(doors, known), similar, cutoff)
+    groups = _group_rooms(rooms)
+    index = _Index(_group_doors(doors, known, _borne(groups, known)), similar, cutoff)
     found: Candidates = defaultdict(dict)
-    for group in _group_rooms(rooms):
+    for group in groups:
         best: dict[int, tuple[_Doors, Candidate]] = {}
         for place, pair in index.pairs(group):
             if pair.score >= cutoff and (place not in best or pair.weight > best[place][1].weight):
@@ -134,21 +135,32 @@ def _group_rooms(rooms: Sequence[Room]) -> list[_Rooms]:
 def _with_number(name: Name, number: Name) -> Name:
     """ "Studio" with the number 2 is "Studio 2": its kind is no longer all there is to say."""
     if name.is_bare:
-        name = replace(name, kinds=name.words, words=(), is_bare=False)
-    return replace(name, buildings=number.buildings, units=number.units)
+        name = name._replace(kinds=name.words, words=(), is_bare=False)
+    return name._replace(buildings=number.buildings, units=number.units, key=number.key)
 
 
-def _group_doors(doors: Sequence[Door], known: Collection[House]) -> list[_Doors]:
+def _borne(groups: Sequence[_Rooms], known: Collection[House]) -> set[House]:
+    """The houses whose name some room of another house bears."""
+    return {
+        named
+        for named in known
+        if any(named != group.house and houses.spoken_of(group.text, (named,)) for group in groups)
+    }
+
+
+def _group_doors(
+    doors: Sequence[Door], known: Collection[House], borne: Collection[House]
+) -> list[_Doors]:
     groups: dict[Door, _Doors] = {}
     for place, door in enumerate(doors):
         group = groups.get(door)
         if group is None:
-            group = groups[door] = _read_door(door, known)
+            group = groups[door] = _read_door(door, known, borne)
         group.places.append(place)
     return list(groups.values())
 
 
-def _read_door(door: Door, known: Collection[House]) -> _Doors:
+def _read_door(door: Door, known: Collection[House], borne: Collection[House]) -> _Doors:
     said = door.name
     named = houses.spoken_of(door.name, known) if known else ()
     location = None
@@ -159,9 +171,10 @@ def _read_door(door: Door, known: Collection[House]) -> _Doors:
         named = named or there
         if not read(door.name).says_something and location.says_something:
             said, from_location = door.location, True
-    return _Doors(
-        read(said), houses.without(said, named), named, " ".join(named), location, from_location
-    )
+    inside = houses.without(said, named)
+    # The whole name matters only to a room elsewhere that bears the house's name.
+    name = inside if inside is not None and named not in borne else read(said)
+    return _Doors(name, inside, named, " ".join(named), location, from_location)
 
 
 class _Index:
@@ -171,10 +184,12 @@ class _Index:
         self.doors = doors
         self._similar = similar
         self._cutoff = cutoff
+        self._verdicts: dict[tuple[int, int], Verdict | None] = {}
         self._by_key: dict[tuple[str, ...], list[tuple[int, Name]]] = defaultdict(list)
         for place, door in enumerate(doors):
-            for name in filter(None, (door.name, door.inside)):
-                self._by_key[name.key].append((place, name))
+            self._by_key[door.name.key].append((place, door.name))
+            if door.inside is not None and door.inside is not door.name:
+                self._by_key[door.inside.key].append((place, door.inside))
         #: of the locks without a number: what they say, and where the same words are
         self._unnumbered = [name.core for _, name in self._by_key.get((), ())]
         self._same_words: dict[str, list[int]] = defaultdict(list)
@@ -198,12 +213,23 @@ class _Index:
         for at, similarity in near:
             place, other = options[at]
             door = self.doors[place]
-            if not _is_read_so(room, door, other) or veto(name, other) is not None:
+            if not _is_read_so(room, door, other):
                 continue
-            if similarity is None:
-                similarity = self._similarity(name, other)
-            verdict = compare(name, other, similarity)
-            yield place, _weighed(room, door, verdict, numbered=numbered)
+            verdict = self._verdict(name, other, similarity)
+            if verdict is not None and verdict.score >= self._cutoff:
+                yield place, _weighed(room, door, verdict, numbered=numbered)
+
+    def _verdict(self, ours: Name, theirs: Name, similarity: float | None) -> Verdict | None:
+        """None for a veto. Hundreds of equal names are compared once: the groups hold them."""
+        known = (id(ours), id(theirs))
+        if known not in self._verdicts:
+            if veto(ours, theirs) is not None:
+                self._verdicts[known] = None
+            else:
+                if similarity is None:
+                    similarity = self._similarity(ours, theirs)
+                self._verdicts[known] = compare(ours, theirs, similarity)
+        return self._verdicts[known]
 
     def _near(self, name: Name) -> list[tuple[int, float | None]]:
         near: dict[int, float | None] = {

@@ -139,7 +139,7 @@ def _is_a_slip(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
     for mine, other in zip(ours, theirs, strict=True):
         if mine == other:
             continue
-        if min(len(mine), len(other)) < LONG_ENOUGH:
+        if min(len(mine), len(other)) < LONG_ENOUGH or not (mine.isalpha() and other.isalpha()):
             return False
         if mine[:-1] == other[:-1] or mine == other[:-1] or other == mine[:-1]:
             return False  # "Mario" and "Maria", "Jardim" and "Jardins"
@@ -206,11 +206,9 @@ def _is_a_count(device: Name) -> bool:
 def _synonyms(ours: Name, theirs: Name) -> list[Note]:
     """The parts that are the same but spelled otherwise: 'Apto' = 'Apartamento'."""
     found = []
-    labels = tuple(label for label, _ in ours.buildings)
-    for part in (*labels, *ours.kinds, *ours.words):
-        mine, other = ours.surface(part), theirs.surface(part)
-        said_there = part in theirs.kinds or part in theirs.words or part in dict(theirs.buildings)
-        if said_there and mine.casefold() != other.casefold():
+    for part in (*dict(ours.buildings), *ours.kinds, *ours.words):
+        mine, other = ours.surfaces.get(part), theirs.surfaces.get(part)
+        if mine and other and mine != other and mine.casefold() != other.casefold():
             found.append(Note("synonym", mine, other))
     return found
 

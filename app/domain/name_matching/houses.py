@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
-from app.domain.name_matching.names import (
-    DESIGNATORS,
-    KIND,
-    WORD,
-    Name,
-    Text,
-    parse,
-    read,
-    tokens,
-)
+from app.domain.name_matching.names import Name, parse, read
+from app.domain.name_matching.tokens import DESIGNATORS, KIND, WORD, Text, tokens
 
 #: a house's name as its values in order: "Pousada 7 Mares" is ("7", "mares")
 House = tuple[str, ...]
@@ -32,7 +24,7 @@ def house(text: str) -> House:
 
 def spoken_of(text: str, houses: Collection[House]) -> House:
     """The house that the text names, the longest when one's name holds another's."""
-    values = tuple(token.value for token in tokens(text).tokens)
+    values = [token.value for token in tokens(text).tokens]
     best: House = ()
     for each in houses:
         if len(each) > len(best) and _place(values, each) is not None:
@@ -45,7 +37,7 @@ def without(text: str, named: House) -> Name | None:
     if not named:
         return None
     whole = tokens(text)
-    at = _place(tuple(token.value for token in whole.tokens), named)
+    at = _place([token.value for token in whole.tokens], named)
     if at is None:
         return None
     rest = whole.tokens[:at] + whole.tokens[at + len(named) :]
@@ -60,8 +52,10 @@ def own(text: str, named: House) -> Name:
 
 
 def _place(values: Sequence[str], part: House) -> int | None:
-    first, length = part[0], len(part)
+    if part[0] not in values:
+        return None
+    length = len(part)
     for at in range(len(values) - length + 1):
-        if values[at] == first and tuple(values[at : at + length]) == part:
+        if tuple(values[at : at + length]) == part:
             return at
     return None

@@ -178,3 +178,5 @@ ORDINAL_WORDS = {
 ARTICLES = frozenset({"um", "uma", "una", "dos"})
 #: the safe ones: I, V and X are letters of blocks, VI and XI are words or syllables
 ROMAN = {"ii": 2, "iii": 3, "iv": 4, "vii": 7, "viii": 8, "ix": 9, "xii": 12, "xiii": 13}
+#: what only its place in the name explains
+DEPENDING = LITTLE | PHRASE_STARTS | NUMBER_WORDS.keys() | ORDINAL_WORDS.keys()
