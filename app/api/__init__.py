@@ -37,6 +37,7 @@ NOUNS = (
 def register(app: Flask) -> None:
     """Add the API and the probes."""
     app.register_blueprint(api)
+    app.register_blueprint(designed)
     app.register_blueprint(probes.bp)
 
 
@@ -51,3 +52,10 @@ api.register_blueprint(tokens.bp)
 api.register_blueprint(webhooks.bp)
 api.register_blueprint(admin, url_prefix="/admin")
 unknown.catch(api)
+
+# The paths as the design documents spell them: same handlers, same guard (INTERFACES §5).
+designed = Blueprint("designed", __name__, url_prefix="/admin")
+problems.install(designed)
+designed.before_request(tokens.guard)
+designed.register_blueprint(mappings.bp)
+unknown.catch(designed)

@@ -57,7 +57,12 @@ _UPSERT = text(
         offline_since = CASE
             WHEN NOT excluded.online THEN coalesce(l.offline_since, excluded.offline_since) END,
         gone_since = NULL,
-        refreshed_at = excluded.refreshed_at
+        refreshed_at = excluded.refreshed_at,
+        updated_at = CASE
+            WHEN l.gone_since IS NULL
+                AND (l.online, l.battery, l.low_battery) IS NOT DISTINCT FROM
+                    (excluded.online, coalesce(excluded.battery, l.battery), excluded.low_battery)
+            THEN l.updated_at ELSE now() END
     RETURNING l.id, (xmax = 0) AS fresh
     """
 )

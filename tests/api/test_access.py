@@ -38,7 +38,8 @@ def routes(app: Flask) -> list[tuple[str, Rule]]:
         (method, rule)
         for rule in app.url_map.iter_rules()
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-        if rule.rule.startswith(("/api/", "/health/")) and not rule.endpoint.endswith(".nowhere")
+        if rule.rule.startswith(("/api/", "/admin/", "/health/"))
+        and not rule.endpoint.endswith(".nowhere")
     ]
 
 

@@ -8,12 +8,13 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from app.integrations.channels import ChannelListing
 from app.integrations.channels.fake import FakeChannel, channel
 from app.integrations.locks.fake import SHARED, FakeLocks
 from app.services import accommodation_sync, lock_devices, lock_test_work, vendors
-from tests.api.conftest import Call
+from tests.api.conftest import Call, Headers
 from tests.conftest import Clock
 from tests.factories import (
     make_accommodation,
@@ -231,6 +232,21 @@ def test_the_mapping_log_is_listed(api: Call) -> None:
     assert "already opens Suite, connected by admin" in body["log"][0]["reason"]
     assert body["pagination"]["total"] == 2
     assert api("GET", "/mappings/log?result=maybe").status_code == 400
+
+
+def test_mappings_answer_at_the_path_of_the_design_too(
+    client: FlaskClient, admin: Headers, staff: Headers
+) -> None:
+    room, lock = make_accommodation(), make_lock()
+    pair = {"accommodationId": str(room.id), "lockId": str(lock.id)}
+    assert client.post("/admin/mappings", json=pair).status_code == 401
+    assert client.post("/admin/mappings", json=pair, headers=staff).status_code == 403
+    assert client.post("/admin/mappings", json=pair, headers=admin).status_code == 201
+    (listed,) = client.get("/admin/mappings", headers=admin).json["mappings"]
+    assert listed["lockId"] == str(lock.id)
+    assert client.delete(f"/admin/mappings/{room.id}", headers=admin).status_code == 204
+    lost = client.get("/admin/nothing", headers=admin)
+    assert (lost.status_code, lost.content_type) == (404, "application/problem+json")
 
 
 def test_onboarding_says_what_is_missing(api: Call) -> None:
