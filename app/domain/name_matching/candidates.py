@@ -246,7 +246,7 @@ class _Index:
 
 def _spellings(name: Name) -> set[str]:
     """The words written together, and in one fixed order: equal however far apart they look."""
-    return {"".join(name.words), " ".join(sorted(name.words))}
+    return {"".join(name.words), " ".join(sorted(name.words)), name.spelled}
 
 
 def _is_read_so(room: _Rooms, door: _Doors, name: Name) -> bool:

@@ -82,6 +82,7 @@ def _marks_agree(ours: set[str], theirs: set[str], *, numbered: bool) -> bool:
 
 def _are_other_kinds(ours: set[str], theirs: set[str]) -> bool:
     """A chalet is not a suite; a room, a flat and a suite may be the same door."""
+    ours, theirs = ours - v.ANY_KIND, theirs - v.ANY_KIND
     if not ours or not theirs or ours & theirs:
         return False
     return not (ours <= v.LOOSE_KINDS and theirs <= v.LOOSE_KINDS)
@@ -115,7 +116,7 @@ def _words(ours: Name, theirs: Name, similarity: float, notes: list[Note]) -> tu
     if not mine or not other:
         notes.append(Note("words_unsaid", _said(ours) or _said(theirs)))
         return 1.0 - WORDS_UNSAID, False
-    if "".join(mine) == "".join(other):
+    if "".join(mine) == "".join(other) or ours.spelled == theirs.spelled:
         notes.append(Note("same_words", _said(ours), _said(theirs)))
         return 1.0, True
     if sorted(mine) == sorted(other):
@@ -162,6 +163,7 @@ def _kinds(ours: Name, theirs: Name, notes: list[Note]) -> tuple[float, bool]:
     mine, other = set(ours.kinds), set(theirs.kinds)
     if mine == other:
         return 0.0, True
+    mine, other = mine - v.ANY_KIND, other - v.ANY_KIND
     if not mine or not other:
         return KIND_UNSAID, True
     if mine & other:

@@ -18,6 +18,7 @@ from app.domain.name_matching.tokens import (
     WORD,
     Text,
     Token,
+    fold,
     tokens,
 )
 
@@ -53,6 +54,11 @@ class Name(NamedTuple):
     def surface(self, value: str) -> str:
         """How the name spelled that part."""
         return self.surfaces.get(value, value)
+
+    @property
+    def spelled(self) -> str:
+        """The words as they were written, together: "Ocean Front" and "Oceanfront" meet here."""
+        return "".join("".join(fold(self.surface(word)).split()) for word in self.words)
 
     def __str__(self) -> str:
         parts = [f"{label} {value}" for label, value in self.buildings]

@@ -25,13 +25,16 @@ UNIT_KINDS = _table(
         "bangalo": "bungalow bungalo",
         "cabana": "cabin cabanas cabins",
         "vila": "villa villas",
-        "studio": "estudio kitnet kitinete monoambiente",
+        "dorm": "dormitory dorms",
+        "studio": "estudio kit kitnet kitinete monoambiente",
         "loft": "lofts",
         "cobertura": "penthouse ph atico",
     }
 )
 #: kinds that the same room goes by, one in the listing and another on the lock
-LOOSE_KINDS = frozenset({"apartamento", "quarto", "unidade", "suite", "studio", "loft"})
+LOOSE_KINDS = frozenset({"apartamento", "quarto", "suite", "studio", "loft"})
+#: says only that it is one of them
+ANY_KIND = frozenset({"unidade"})
 #: what holds several of them; ranked from the outside in
 BUILDINGS = _table(
     {
@@ -48,7 +51,7 @@ FLOORS = frozenset({"andar", "piso", "floor", "planta", "pavimento", "pav", "niv
 DEVICES = _set(
     "fechadura fechaduras lock locks cerradura cerraduras smart smartlock doorlock "
     "inteligente digital eletronica electronica electronic keypad teclado wifi zigbee "
-    "bluetooth ble tuya device dispositivo trava"
+    "bluetooth ble tuya device dispositivo trava intelbras yale ttlock aqara pado papaiz ekaza"
 )
 STOP = DEVICES | _set(
     "da das de del di do em en na nas nos no com con with para por pelo ao aos la las los el "
@@ -65,7 +68,8 @@ LITTLE = frozenset("aeoy")
 COMMON = _set(
     "portao gate porton portaria garagem garage garaje recepcao recepcion reception lobby "
     "lavanderia laundry deposito storage almoxarifado elevador elevator ascensor academia gym "
-    "escada stairs escalera cozinha kitchen cocina"
+    "escada stairs escalera cozinha kitchen cocina "
+    "sala salao salon escritorio office oficina"
 )
 #: the same word in three languages; what it becomes is only ever compared
 SAME = _table(
