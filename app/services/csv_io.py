@@ -34,7 +34,7 @@ ACCOMMODATIONS = (
     "is_active",
 )
 MAPPINGS = ("accommodation_id", "stays_id", "property", "accommodation", "device_id", "lock")
-MAX_ROWS = 2000
+MAX_ROWS = 1000
 _PLAIN = ("name", "number", "description", "stays_id", "beds24_room_id", "beds24_unit_id")
 _YES = frozenset({"true", "1", "yes", "sim", "sí", "si", "x", "verdadeiro", "verdadero"})
 _NO = frozenset({"false", "0", "no", "não", "nao", "falso"})

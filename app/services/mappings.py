@@ -22,9 +22,10 @@ from app.models import (
     Reservation,
     User,
 )
-from app.services import audit, list_args, listing, pin_plan
+from app.services import audit, list_args, listing, pin_moves, pin_plan
 from app.services.audit import Actor
 from app.services.paging import Page
+from app.services.pin_moves import Consequences
 from app.transaction import transaction
 
 
@@ -127,6 +128,23 @@ def unmap(
         _log(session, attempt)
         before = {"lock_id": str(attempt.lock_id)}
         audit.record(session, actor, "unmap", "accommodation", accommodation_id, before)
+
+
+def preview(accommodation_id: UUID, lock_id: UUID | None) -> Consequences:
+    """What mapping this lock, or with None parting, would do to PINs; nothing is changed or logged.
+
+    Raises NotFound, Conflict as `map_lock` and `unmap` do once confirmed.
+    """
+
+    def work(session: Session) -> Consequences:
+        looked = pin_moves.look(session, [accommodation_id])
+        if lock_id is None:
+            unmap(accommodation_id, actor=audit.SYSTEM, confirm=True)
+        else:
+            map_lock(accommodation_id, lock_id, actor=audit.SYSTEM, confirm=True)
+        return pin_moves.compare(session, looked)
+
+    return pin_moves.foresee(work)
 
 
 def search(args: Mapping[str, str]) -> Page[MappingRow]:

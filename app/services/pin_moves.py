@@ -68,12 +68,13 @@ class Consequences:
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """A PIN that its vendor has, or may have."""
+    """A PIN with its digits drawn; `sent` says that its vendor has it, or may have."""
 
     reservation_id: UUID
     valid_from: datetime
     expires_at: datetime
     wanted: bool
+    sent: bool
 
     def differs(self, other: _Live, now: datetime) -> bool:
         """Whether the lock has to be told; a start that is over moves nothing."""
@@ -120,7 +121,7 @@ def compare(session: Session, before: Look) -> Consequences:
             continue
         if new is None or not new.wanted:
             moved[old.reservation_id] = True
-        elif old.differs(new, now):
+        elif old.sent and old.differs(new, now):
             moved.setdefault(old.reservation_id, False)
     replanned = {
         stay
@@ -165,13 +166,11 @@ def _read(session: Session, into: Look, stays: list[UUID]) -> None:
             Credential.valid_from,
             Credential.expires_at,
             Credential.state,
-        ).where(
-            among(Credential.reservation_id, stays),
-            Credential.sent_at.is_not(None) | Credential.vendor_ref.is_not(None),
-        )
+            (Credential.sent_at.is_not(None) | Credential.vendor_ref.is_not(None)).label("sent"),
+        ).where(among(Credential.reservation_id, stays))
     ):
         into.live[pin.id] = _Live(
-            pin.reservation_id, pin.valid_from, pin.expires_at, pin.state in WANTED
+            pin.reservation_id, pin.valid_from, pin.expires_at, pin.state in WANTED, pin.sent
         )
     for order in session.execute(
         select(PinJob.reservation_id, PinJob.run_at, PinJob.valid_from, PinJob.expires_at).where(

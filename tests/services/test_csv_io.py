@@ -211,8 +211,8 @@ def test_a_file_that_is_neither(app: Flask, text: str, complaint: str) -> None:
 
 
 def test_a_file_has_an_end(app: Flask) -> None:
-    with pytest.raises(Invalid, match="at most 2000"):
-        csv_io.preview("name\n" + "x\n" * 2001)
+    with pytest.raises(Invalid, match="at most 1000"):
+        csv_io.preview("name\n" + "x\n" * 1001)
 
 
 def test_the_text_is_what_excel_reads(app: Flask) -> None:

@@ -14,7 +14,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.integrations.errors import Rejected
 from app.models import Accommodation, AuditEntry, Credential, Lock, PinJob, Property, Reservation
-from app.services import accommodations, locks, mappings, properties
+from app.services import accommodations, locks, mapping_log, mappings, properties
 from app.services.accommodations import AccommodationChanges, NewAccommodation
 from app.services.audit import SYSTEM
 from app.services.inputs import parse
@@ -431,3 +431,36 @@ def test_a_large_house_takes_as_many_statements_as_a_small_one(app: Flask, clock
         return len(seen)
 
     assert statements(2) == statements(12)
+
+
+def test_a_remap_is_foreseen_and_nothing_is_logged(door: Door) -> None:  # noqa: F811
+    stay = door.stay(check_in=date(2026, 3, 10), guest="Ana")
+    other = make_lock()
+    assert not mappings.preview(door.room.id, other.id).touches_live_pins
+    door.clock.set(stay.check_in_at)
+    door.settle()
+    for lock_id in (other.id, None):
+        foreseen = mappings.preview(door.room.id, lock_id)
+        assert [(guest.guest, guest.removed) for guest in foreseen.guests] == [("Ana", True)]
+        assert (foreseen.live_removed, foreseen.live_moved) == (1, 0)
+    assert door.credential(stay).state == "installed"
+    assert mapping_log.search({}).total == 0
+    taken = make_mapping(make_accommodation(name="Garden"))
+    with pytest.raises(Conflict, match="already opens Garden"):
+        mappings.preview(door.room.id, taken.id)
+    assert mapping_log.search({}).total == 0
+    with transaction(), pytest.raises(RuntimeError):
+        mappings.preview(door.room.id, other.id)
+
+
+def test_digits_that_were_drawn_but_not_sent_may_be_lost_too(door: Door) -> None:  # noqa: F811
+    """Staff may have shown them: a PIN is revealed from its generation (INTERFACES §4)."""
+    stay = door.stay(check_in=date(2026, 3, 10), guest="Ana")
+    door.clock.set(stay.check_in_at)
+    door.locks.fail_next("create_pin", Rejected("no", vendor="fake"))
+    door.work(rounds=1)
+    assert door.credential(stay).sent_at is None
+    assert mappings.preview(door.room.id, make_lock().id).live_removed == 1
+    hours = parse(PropertyChanges, {"check_out_time": "13:00"})
+    foreseen = properties.preview_change(door.room.property_id, hours)
+    assert (foreseen.live_moved, foreseen.planned_moved) == (0, 1)
