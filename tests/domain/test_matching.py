@@ -201,6 +201,12 @@ def test_number_and_location_help_but_lift_no_veto() -> None:
     assert found.score == 0.95
     (found,) = match([Room("Studio", "2"), Room("Studio", "1")], [Door("Studio 1")], plain).pairs()
     assert (found.room, found.confidence) == (1, Confidence.MEDIUM)
+    (found,) = match([Room("Quarto Jasmim", "101")], [Door("Fechadura 101")], plain).pairs()
+    assert found.confidence is Confidence.MEDIUM
+    assert match([Room("Quarto Jasmim", "101")], [Door("101 Azul")], plain).pairs() == []
+    (found,) = match([Room("Azulejo 1", "11")], [Door("11 Azulejo 1")], plain).pairs()
+    assert found.confidence is Confidence.HIGH
+    assert match([Room("Azulejo 1", "11")], [Door("Fechadura 1")], plain).pairs() == []
     assert match([Room("Apto 101", "102")], [Door("Apto 102")], plain, threshold=0.0).pairs() == []
     (found,) = match([Room("Apto 101", "102")], [Door("Apto 101")], plain).pairs()
     assert found.confidence is Confidence.MEDIUM

@@ -20,6 +20,8 @@ HOUSE_SAID = 0.06
 #: what is taken off when the room's number, or the lock's name, comes from another field
 NUMBER_FIELD = 0.05
 LOCATION_FIELD = 0.05
+#: what is taken off when the room has another number besides the one in its name
+NUMBER_DIFFERS = 0.1
 #: so many locks are kept per accommodation, the best ones
 KEPT = 20
 
@@ -55,16 +57,29 @@ class Candidate:
 Candidates = dict[int, dict[int, Candidate]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """A way to say name and number together, and whether it takes words to mean the room."""
+
+    name: Name
+    in_words: bool
+
+
 @dataclass(slots=True)
 class _Rooms:
     """All rooms that one sentence describes: their names say the same."""
 
     name: Name
-    numbered: Name | None
+    #: the name with the number that the room has besides
+    numbered: list[_Numbered]
     number: Name | None
     house: House
     text: str
     places: list[int] = field(default_factory=list)
+
+    @property
+    def number_key(self) -> tuple[str, ...]:
+        return self.number.key if self.number is not None else ()
 
 
 @dataclass(slots=True)
@@ -124,19 +139,31 @@ def _group_rooms(rooms: Sequence[Room]) -> list[_Rooms]:
             named = houses.house(room.house) if room.house else ()
             name = houses.own(room.name, named)
             number = read(room.number) if room.number else None
-            numbered = None
-            if number is not None and number.key and not name.key:
-                numbered = _with_number(name, number)
+            numbered = list(_with_number(name, number)) if number is not None else []
             group = groups[room] = _Rooms(name, numbered, number, named, room.name)
         group.places.append(place)
     return list(groups.values())
 
 
-def _with_number(name: Name, number: Name) -> Name:
-    """ "Studio" with the number 2 is "Studio 2": its kind is no longer all there is to say."""
+def _with_number(name: Name, number: Name) -> Iterator[_Numbered]:
+    """The room "Garça" with the number A1 may be "A1 Garça" or "A1"; the name's own number stays.
+
+    "Studio" with the number 2 is "Studio 2": its kind is no longer all there is to say.
+    """
+    if not number.key:
+        return
+    if name.key:
+        if _contradict(name.key, number.key):
+            for units in (number.key + name.units, name.units + number.key):
+                key = tuple(value for _, value in name.buildings) + units
+                yield _Numbered(name._replace(units=units, key=key), in_words=True)
+        return
     if name.is_bare:
         name = name._replace(kinds=name.words, words=(), is_bare=False)
-    return name._replace(buildings=number.buildings, units=number.units, key=number.key)
+    whole = name._replace(buildings=number.buildings, units=number.units, key=number.key)
+    yield _Numbered(whole, in_words=bool(name.words))
+    if name.words:
+        yield _Numbered(whole._replace(words=()), in_words=False)
 
 
 def _borne(groups: Sequence[_Rooms], known: Collection[House]) -> set[House]:
@@ -199,12 +226,12 @@ class _Index:
 
     def pairs(self, room: _Rooms) -> Iterator[tuple[int, Candidate]]:
         """The lock groups that the room's name, or its name and number, may mean."""
-        yield from self._pairs(room, room.name, numbered=False)
-        if room.numbered is not None:
-            yield from self._pairs(room, room.numbered, numbered=True)
+        yield from self._pairs(room, room.name, None)
+        for form in room.numbered:
+            yield from self._pairs(room, form.name, form)
 
     def _pairs(
-        self, room: _Rooms, name: Name, *, numbered: bool
+        self, room: _Rooms, name: Name, numbered: _Numbered | None
     ) -> Iterator[tuple[int, Candidate]]:
         options = self._by_key.get(name.key)
         if options is None:
@@ -215,9 +242,11 @@ class _Index:
             door = self.doors[place]
             if not _is_read_so(room, door, other):
                 continue
+            if numbered is not None and numbered.in_words is not bool(other.words):
+                continue
             verdict = self._verdict(name, other, similarity)
             if verdict is not None and verdict.score >= self._cutoff:
-                yield place, _weighed(room, door, verdict, numbered=numbered)
+                yield place, _weighed(room, door, verdict, is_numbered=numbered is not None)
 
     def _verdict(self, ours: Name, theirs: Name, similarity: float | None) -> Verdict | None:
         """None for a veto. Hundreds of equal names are compared once: the groups hold them."""
@@ -259,18 +288,19 @@ def _is_read_so(room: _Rooms, door: _Doors, name: Name) -> bool:
     return name is door.name and bool(houses.spoken_of(room.text, (door.house,)))
 
 
-def _weighed(room: _Rooms, door: _Doors, verdict: Verdict, *, numbered: bool) -> Candidate:
+def _weighed(room: _Rooms, door: _Doors, verdict: Verdict, *, is_numbered: bool) -> Candidate:
     """The verdict with what house, number and location add; they never lift a veto."""
     score, certain, notes = verdict.score, verdict.certain, list(verdict.notes)
     weight = 0.0
-    if numbered:
+    same_words = any(note.code == "same_words" for note in notes)
+    number = " ".join(room.number_key).upper()
+    if is_numbered:
         # Sure only when the words say the same besides: "Garça", A1 is "A1 Garça".
-        same_words = any(note.code == "same_words" for note in notes)
         score, certain = score - NUMBER_FIELD, certain and same_words
-        notes.append(Note("number_field", " ".join(room.number.key).upper() if room.number else ""))
-    elif room.number is not None and _contradict(room.name.key, room.number.key):
-        certain = False
-        notes.append(Note("number_differs", " ".join(room.number.key).upper()))
+        notes.append(Note("number_field", number))
+    elif number and not same_words and _contradict(room.name.key, room.number_key):
+        score, certain = score - NUMBER_DIFFERS, False
+        notes.append(Note("number_differs", number))
     if door.from_location:
         score, certain = score - LOCATION_FIELD, False
         notes.append(Note("location_field", str(door.location)))
