@@ -72,6 +72,9 @@ def apply(session: Session, channel: str, listed: Sequence[ChannelListing]) -> T
             _create(session, channel, unit, external_id, houses, tally)
         else:
             _update(session, row, unit, houses, tally, moved)
+    if channel != STAYS:  # an account lists only its own houses
+        covered = {house.id for unit in by_id.values() if (house := houses.named(unit))}
+        known = {key: row for key, row in known.items() if row.property_id in covered}
     _retire(session, known, by_id, tally)
     session.flush()
     pin_plan.plan(session, accommodations=moved)

@@ -257,6 +257,7 @@ def test_beds24_brings_rooms_and_their_kinds(stays: FakeChannel) -> None:
     known = make_accommodation(house, stays_id=None, beds24_room_id="10", name="Double 1")
     retired = make_accommodation(house, stays_id=None, beds24_room_id="99", name="Attic")
     stays_only = make_accommodation(house, stays_id="S1")
+    elsewhere = make_accommodation(stays_id=None, beds24_room_id="50", name="Other account")
     stays.units = [
         unit("10:1", "Double 1", property_ref="4711", room_type="Double", room_type_units=2),
         unit("10:2", "Double 2", property_ref="4711", room_type="Double", room_type_units=2),
@@ -275,6 +276,7 @@ def test_beds24_brings_rooms_and_their_kinds(stays: FakeChannel) -> None:
     assert reload(known).room_type_id == kind.id
     assert not reload(retired).is_active
     assert reload(stays_only).is_active
+    assert reload(elsewhere).is_active
     stays.units = [
         unit("10", "Double 1", property_ref="4711", room_type="Double", room_type_units=3),
         unit("10:2", "Double 2", property_ref="4711", room_type="Double", room_type_units=3),
