@@ -115,10 +115,10 @@ def test_a_tick_orders_the_job_once(timetable: Timetable, redis: Any, clock: Clo
 
 
 def test_slots_that_passed_are_one(timetable: Timetable, redis: Any, clock: Clock) -> None:
-    """An hour without a clock, and as long without a worker, is one tick of each."""
+    """A day without a clock, and as long without a worker, is one tick of each."""
     timetable.mend()
     for _ in range(4):
-        clock.move(minutes=15)
+        clock.move(hours=6)
         timetable.fire()
     assert sorted(_waiting(redis)) == sorted(
         spec.name.replace(".", "-") for spec in schedule.SCHEDULED
