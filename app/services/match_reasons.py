@@ -24,6 +24,7 @@ SENTENCES = {
     "location_field": "the lock's location says {ours!r}",
     "location_differs": "the lock's location says otherwise: {ours!r}",
     "same_house": "the lock names the house",
+    "served_twin": "another accommodation of that name has a lock or is inactive",
     "counted_device": "the lock's number may only count locks",
 }
 

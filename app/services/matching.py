@@ -102,6 +102,7 @@ class _World:
     """The accommodations without a lock, the locks without an accommodation."""
 
     units: Sequence[tuple[Accommodation, str]]
+    served: Sequence[Room]
     locks: Sequence[Lock]
     dismissed: Collection[tuple[int, int]]
     houses: Sequence[str]
@@ -114,6 +115,7 @@ class _World:
             threshold=threshold,
             dismissed=self.dismissed,
             other_houses=self.houses,
+            served=self.served,
         )
 
     def suggestion(self, pair: Pair) -> Suggestion:
@@ -241,17 +243,19 @@ def _refuse_inactive(unit: Accommodation) -> None:
 
 
 def _world(session: Session) -> _World:
-    mapped_units = select(LockMapping.accommodation_id)
+    mapped_units = set(session.scalars(select(LockMapping.accommodation_id)))
     mapped_locks = select(LockMapping.lock_id)
-    units = [
-        (unit, house)
-        for unit, house in session.execute(
-            select(Accommodation, Property.name)
-            .join(Property, Property.id == Accommodation.property_id)
-            .where(Accommodation.is_active, Accommodation.id.not_in(mapped_units))
-            .order_by(Property.name, Accommodation.name, Accommodation.id)
-        )
-    ]
+    units: list[tuple[Accommodation, str]] = []
+    served: list[Room] = []
+    for unit, house in session.execute(
+        select(Accommodation, Property.name)
+        .join(Property, Property.id == Accommodation.property_id)
+        .order_by(Property.name, Accommodation.name, Accommodation.id)
+    ):
+        if unit.is_active and unit.id not in mapped_units:
+            units.append((unit, house))
+        else:
+            served.append(_room(unit, house))
     locks = session.scalars(
         select(Lock)
         .where(Lock.gone_since.is_(None), Lock.id.not_in(mapped_locks))
@@ -267,7 +271,7 @@ def _world(session: Session) -> _World:
         if unit_id in unit_at and lock_id in lock_at
     }
     houses = session.scalars(select(Property.name)).all()
-    return _World(units, locks, dismissed, houses)
+    return _World(units, served, locks, dismissed, houses)
 
 
 def _room(unit: Accommodation, house: str) -> Room:

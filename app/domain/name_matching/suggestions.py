@@ -45,13 +45,16 @@ class Pair:
 class Matching:
     """What `match` found; ask it for all rooms, or for one."""
 
-    def __init__(self, found: Candidates, threshold: float) -> None:
+    def __init__(self, found: Candidates, threshold: float, count: int) -> None:
+        """`count` rooms want a lock; what comes after them has one, and is only looked at."""
         self._threshold = threshold
-        self._rows = found
+        self._count = count
         self._columns: dict[int, dict[int, Candidate]] = defaultdict(dict)
         for room, row in found.items():
             for door, pair in row.items():
                 self._columns[door][room] = pair
+        found = {room: row for room, row in found.items() if room < count}
+        self._rows = found
         self._settled = {
             room: door
             for room, row in found.items()
@@ -128,10 +131,15 @@ class Matching:
             for each, other in self._rows[room].items()
             if each != door and other.weight > near and not self._is_clearly_anothers(room, each)
         )
-        rooms = tuple(
+        others = [
             each
             for each, other in self._columns[door].items()
-            if each != room and other.weight > near and not self._has_a_better(each, door)
+            if each != room and other.weight > near
+        ]
+        if any(each >= self._count for each in others):
+            pair = replace(pair, notes=(*pair.notes, Note("served_twin")))
+        rooms = tuple(
+            each for each in others if each < self._count and not self._has_a_better(each, door)
         )
         if not doors and not rooms:
             return pair
@@ -153,17 +161,20 @@ def match(
     threshold: float = 0.8,
     dismissed: Collection[tuple[int, int]] = (),
     other_houses: Collection[str] = (),
+    served: Sequence[Room] = (),
 ) -> Matching:
     """Compare all rooms with all doors. Only what nobody can mistake is of high confidence.
 
     `dismissed` pairs are left out; a lock that names one of `other_houses` is offered to no room.
+    Rooms already `served` are offered nothing, but what would fit one of them as well is not sure:
+    the other house's 101 may be getting a new lock.
     """
     found = candidates(
-        rooms,
+        [*rooms, *served],
         doors,
         similar,
         cutoff=threshold - MARGIN,
         dismissed=dismissed,
         other_houses=other_houses,
     )
-    return Matching(found, threshold)
+    return Matching(found, threshold, len(rooms))
