@@ -120,7 +120,7 @@ def reveal(reservation_id: UUID) -> ResponseReturnValue:
         reservation_id=reservation_id,
         pin=shown.pin,
         until=clock.utcnow() + SHOWN_FOR,
-        row=None if is_htmx() else reservation_lists.get(reservation_id),
+        row=reservation_lists.get(reservation_id),
     )
 
 
