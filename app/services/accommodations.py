@@ -107,8 +107,9 @@ class Overview:
 
     @property
     def unmapped_locks(self) -> list[Lock]:
+        """Locks to choose from: one that has left the account opens no further door."""
         mapped = {mapping.lock_id for mapping in self.mappings}
-        return [lock for lock in self.locks if lock.id not in mapped]
+        return [lock for lock in self.locks if lock.id not in mapped and lock.gone_since is None]
 
 
 def create(new: NewAccommodation, *, actor: Actor) -> Accommodation:

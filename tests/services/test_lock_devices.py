@@ -15,7 +15,7 @@ from app.integrations.locks import Device
 from app.integrations.locks.fake import SHARED, FakeLocks
 from app.models import Alert, AuditEntry, Lock
 from app.queue import client as queue
-from app.services import lock_devices, lock_health, today, vendors
+from app.services import accommodations, lock_devices, lock_health, today, vendors
 from app.services.lock_health import Trouble
 from app.transaction import transaction
 from tests.conftest import Clock
@@ -103,6 +103,7 @@ def test_a_lock_goes_and_comes_back(cloud: FakeLocks, clock: Clock) -> None:
     assert refresh().gone == (lock.id,)
     gone = reload(lock)
     assert (gone.gone_since, gone.online, gone.last_seen_at) == (clock.now, False, seen)
+    assert [each.device_id for each in accommodations.overview().unmapped_locks] == ["d2"]
     clock.move(minutes=10)
     assert refresh().gone == ()
     cloud.add_lock("d1")
