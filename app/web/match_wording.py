@@ -29,7 +29,7 @@ NOTES: dict[str, tuple[tuple[str, str], LazyString]] = {
     "other_order": (_FOR, _l("Same words in another order")),
     "spelling": (_FOR, _l("Spelled differently: “%(ours)s”, “%(theirs)s”")),
     "other_words": (_AGAINST, _l("The words differ: “%(ours)s”, “%(theirs)s”")),
-    "words_unsaid": (_AGAINST, _l("Only the room says “%(ours)s”")),
+    "words_unsaid": (_AGAINST, _l("Only one name says “%(ours)s”")),
     "words_extra": (_AGAINST, _l("Only one name says “%(ours)s”")),
     "kind_differs": (_AGAINST, _l("“%(ours)s” is not “%(theirs)s”, but may be the same door")),
     "label_differs": (_AGAINST, _l("“%(ours)s” in one name, “%(theirs)s” in the other")),
@@ -39,6 +39,7 @@ NOTES: dict[str, tuple[tuple[str, str], LazyString]] = {
     "location_field": (_FOR, _l("The location of the lock says “%(ours)s”")),
     "location_differs": (_AGAINST, _l("The location of the lock says otherwise: “%(ours)s”")),
     "same_house": (_FOR, _l("The lock names the house")),
+    "served_twin": (_AGAINST, _l("Another room of that name has a lock or is inactive")),
     "counted_device": (_AGAINST, _l("The number of the lock may only count locks")),
 }
 
