@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 
 from app import clock as product_clock
-from app.sandbox import control_api, demo, pages, stays, tuya
+from app.sandbox import beds24, beds24_demo, control_api, demo, pages, stays, tuya
 from app.sandbox.context import Sandbox
 from app.sandbox.credentials import Keys, load_keys
 from app.sandbox.store import Store
 from app.sandbox.webhooks import WebhookSender
 
+VENDORS = ("stays", "beds24", "tuya")
 POLICY = "default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 
@@ -47,7 +48,7 @@ def create_sandbox(
     )
     app.extensions["sandbox"] = sandbox
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for part in (stays, tuya, control_api, pages):
+    for part in (stays, beds24, tuya, control_api, pages):
         app.register_blueprint(part.blueprint(sandbox))
     app.before_request(_refuse_other_sites)
     app.after_request(_protect)
@@ -55,17 +56,21 @@ def create_sandbox(
 
 
 def _bring_to_today(sandbox: Sandbox) -> None:
-    fresh = demo.build(sandbox.clock())
+    now = sandbox.clock()
+    fresh = demo.build(now)
     with sandbox.store.open() as world:
         if not world.demo_day:
             sandbox.store.replace(fresh)
         elif world.demo_day != fresh.demo_day:
             demo.roll_forward(world, fresh)
+            beds24_demo.roll_forward(world, now.timestamp(), now.date())
+        elif not world.beds24.properties:  # kept since before the sandbox had a Beds24
+            beds24_demo.add(world, now.timestamp(), now.date())
 
 
 def _refuse_other_sites() -> Response | None:
     """A page elsewhere on the web must not be able to work the sandbox's switches."""
-    if request.method in ("GET", "HEAD") or request.blueprint in ("stays", "tuya"):
+    if request.method in ("GET", "HEAD") or request.blueprint in VENDORS:
         return None
     origin = request.headers.get("Origin")
     foreign = origin is not None and urlsplit(origin).netloc != request.host

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from app.sandbox import bookings, demo, faults, lock_device, views
+from app.sandbox import beds24_control, bookings, demo, faults, lock_device, views
 from app.sandbox.context import Sandbox
 
 
@@ -14,6 +14,7 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
     """Everything below /control."""
     bp = Blueprint("control", __name__, url_prefix="/control")
     store = sandbox.store
+    beds24_control.add_routes(bp, sandbox)
 
     @bp.errorhandler(bookings.Unknown)
     def unknown(exc: bookings.Unknown) -> tuple[Response, int]:

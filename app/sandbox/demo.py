@@ -14,8 +14,8 @@ from random import Random
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from app.sandbox import beds24_demo, demo_guests
 from app.sandbox import demo_figures as figures
-from app.sandbox import demo_guests
 from app.sandbox.places import KYOTO, LISBON, PARATY, PLACES, Place, Unit
 from app.sandbox.records import Booking, Code, DeviceCode, Fault, Listing, Lock, World
 
@@ -103,6 +103,7 @@ def build(now: datetime) -> World:
             _draw(day, place, unit, busy=place.listing_code(unit) in arranged)
     for place, number in ((PARATY, "101"), (LISBON, "22"), (KYOTO, "05")):
         _add_foreign_code(world, place, _unit(place, number), now.timestamp())
+    beds24_demo.add(world, now.timestamp(), now.date())
     return world
 
 

@@ -50,6 +50,12 @@ TOKEN_KINDS = {
     "token_expired": "token is expired",
     "token_invalid": "token invalid",
 }
+#: likewise, at Beds24
+BEDS24_KINDS = {
+    "401": "every access token has ended; a new one is minted",
+    "no_scope": "its tokens are refused for lack of a scope",
+    "no_credits": "no credits are left in this period",
+}
 CLOCK_SKEW = "clock_skew"
 DEFAULT_SECONDS = {"slow": 5.0, CLOCK_SKEW: 700.0, "drop": 20.0, "429": 2.0}
 
@@ -58,6 +64,8 @@ def kinds_of(scope: str, devices: Iterable[str]) -> set[str]:
     """What may go wrong with a scope; empty for a scope that does not exist."""
     if scope == "stays":
         return set(TRANSPORT)
+    if scope == "beds24":
+        return {*TRANSPORT, *BEDS24_KINDS}
     if scope == "tuya":
         return {*TRANSPORT, *REFUSALS, *TOKEN_KINDS, CLOCK_SKEW}
     if scope == "webhooks":
@@ -96,6 +104,12 @@ def switch_on(
     )
     if kind == "code" and not fault.code:
         raise ValueError("this fault needs a code")
+    if kind == "401":
+        world.beds24.access_tokens.clear()
+        return fault
+    if kind == "no_credits":
+        world.beds24.used = max(world.beds24.used, world.beds24.settings.credit_limit)
+        return fault
     if kind in TOKEN_KINDS:
         world.token.expires_at = 0.0
         world.token.wording = TOKEN_KINDS[kind]

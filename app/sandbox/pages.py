@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, abort, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.sandbox import bookings, demo, faults, lock_device, views
+from app.sandbox import beds24_pages, bookings, demo, faults, lock_device, views
 from app.sandbox.context import Sandbox
 from app.sandbox.records import Lock, World
 
@@ -19,6 +19,7 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
     """Everything at / and /keypad."""
     bp = Blueprint("pages", __name__)
     _booking_pages(bp, sandbox)
+    beds24_pages.add_pages(bp, sandbox)
     _lock_pages(bp, sandbox)
     _fault_pages(bp, sandbox)
 
@@ -213,6 +214,7 @@ def _fault_pages(bp: Blueprint, sandbox: Sandbox) -> None:
                 **faults.TOKEN_KINDS,
                 faults.CLOCK_SKEW: "the cloud's clock runs ahead",
             },
+            "Beds24's token and credits": faults.BEDS24_KINDS,
             "Locks": faults.LOCK_STATES,
             "Webhooks": faults.WEBHOOK_KINDS,
         }

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from app.sandbox.beds24_records import Beds24Account
+
 
 @dataclass
 class Listing:
@@ -140,7 +142,7 @@ class Ticket:
 
 @dataclass
 class Fault:
-    """Something switched wrong. `scope` is stays, tuya, webhooks, locks or one device id."""
+    """Something switched wrong. `scope` is a vendor, webhooks, locks or one device id."""
 
     id: int
     scope: str
@@ -166,6 +168,7 @@ class World:
     tickets: dict[str, Ticket] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     next_id: int = 1000
+    beds24: Beds24Account = field(default_factory=Beds24Account)
 
     def take_id(self) -> int:
         self.next_id += 1

@@ -107,6 +107,7 @@ def fault_view(world: World, fault: Fault) -> dict[str, Any]:
         **faults.TRANSPORT,
         **{kind: text for kind, (_, text) in faults.REFUSALS.items()},
         **faults.LOCK_STATES,
+        **faults.BEDS24_KINDS,
         faults.CLOCK_SKEW: f"the cloud's clock is {fault.seconds:.0f} seconds ahead",
     }
     text = faults.WEBHOOK_KINDS if fault.scope == "webhooks" else words

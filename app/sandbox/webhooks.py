@@ -24,6 +24,7 @@ from app.sandbox.store import Store
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 SWAP_SECONDS = 2.0
 KEPT = 100
+BEDS24_PATH = "/api/integrations/beds24/webhook"
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Message:
     """One webhook on its way. `outcome` is what the last try met."""
 
     action: str
-    dialect: str
+    dialect: str  # simple | external (both Stays'), beds24_token | beds24_hmac
     body: bytes
     due: float  # on the monotonic clock
     tries: int = 0
@@ -39,7 +40,10 @@ class Message:
 
 
 class WebhookSender:
-    """Sends to `{target}/api/webhooks/stays/…` (INTERFACES §6); without one it only records."""
+    """Sends to the product's doors for webhooks (INTERFACES §6); without one it only records.
+
+    `dialect` is the one of Stays.
+    """
 
     def __init__(self, store: Store, keys: Keys, target: str | None, dialect: str) -> None:
         self.dialect = dialect
@@ -54,12 +58,19 @@ class WebhookSender:
         self._thread: threading.Thread | None = None
 
     def send(self, action: str, body: Mapping[str, Any]) -> None:
-        """Queue a message, with whatever the faults do to it."""
+        """Queue a message of Stays, with whatever the faults do to it."""
+        self._queue(action, body, self.dialect)
+
+    def send_beds24(self, action: str, body: Any, *, proof: str) -> None:
+        """Queue a message of Beds24, proved by its shared header (`token`) or signed (`hmac`)."""
+        self._queue(action, body, f"beds24_{proof}")
+
+    def _queue(self, action: str, body: Any, dialect: str) -> None:
         raw = json.dumps(body, ensure_ascii=False).encode()
         with self._store.open() as world:
             fault = take(world, {"webhooks"}, WEBHOOK_KINDS, action)
         kind = fault.kind if fault else ""
-        message = Message(action, self.dialect, raw, time.monotonic())
+        message = Message(action, dialect, raw, time.monotonic())
         self._history.appendleft(message)
         if kind == "lost":
             message.outcome = "lost"
@@ -74,7 +85,7 @@ class WebhookSender:
             self._swap_next = not self._swap_next
             message.due += SWAP_SECONDS if self._swap_next else 0.0
         if kind == "duplicate":
-            copy = Message(action, self.dialect, raw, time.monotonic())
+            copy = Message(action, dialect, raw, time.monotonic())
             self._history.appendleft(copy)
             messages.append(copy)
         with self._changed:
@@ -127,11 +138,13 @@ class WebhookSender:
         return None
 
     def _try(self, client: httpx.Client, message: Message) -> None:
-        path, headers = self._address(message)
         message.tries += 1
+        if message.dialect.startswith("beds24"):
+            message.body = _counted(message)
+        path, headers = self._address(message)
         try:
             answer = client.post(
-                f"{self._target}/api/webhooks/stays/{path}",
+                f"{self._target}{path}",
                 content=message.body,
                 headers={"Content-Type": "application/json", **headers},
             )
@@ -148,11 +161,31 @@ class WebhookSender:
 
     def _address(self, message: Message) -> tuple[str, dict[str, str]]:
         secret = self._keys.stays_webhook_secret
-        if message.dialect == "simple":
-            proof = hmac.new(secret.encode(), message.body, hashlib.sha256).hexdigest()
-            return "reservation", {"X-Webhook-Signature": proof}
+        match message.dialect:
+            case "simple":
+                proof = _signature(secret, message.body)
+                return "/api/webhooks/stays/reservation", {"X-Webhook-Signature": proof}
+            case "beds24_token":
+                return BEDS24_PATH, {"X-Webhook-Token": self._keys.beds24_webhook_secret}
+            case "beds24_hmac":
+                proof = _signature(self._keys.beds24_webhook_secret, message.body)
+                return BEDS24_PATH, {"X-Beds24-Signature": proof}
         # Nobody outside Stays can check the real signature; its length is what is known of it.
-        return secret, {
+        return f"/api/webhooks/stays/{secret}", {
             "x-stays-client-id": self._keys.stays_client_id,
             "x-stays-signature": base64.b64encode(secrets.token_bytes(512)).decode(),
         }
+
+
+def _signature(secret: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def _counted(message: Message) -> bytes:
+    """The body of this try: Beds24's own counts them in `retries` (contracts/beds24.md §8.1)."""
+    document = json.loads(message.body)
+    element = document[0] if isinstance(document, list) else document
+    if "retries" not in element:
+        return message.body
+    element["retries"] = message.tries - 1
+    return json.dumps(document, ensure_ascii=False).encode()

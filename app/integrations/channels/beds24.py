@@ -40,7 +40,8 @@ from app.integrations.errors import (
 BOOKINGS, PROPERTIES, CALENDAR = "/bookings", "/properties", "/inventory/rooms/calendar"
 #: whether `modifiedFrom` includes its own second is not said, and pages move under a reader (§4.1)
 OVERLAP = timedelta(minutes=10)
-#: of a hundred rows each; more is a reading that does not end
+PAGE_ROWS = 100
+#: more is a reading that does not end
 MAX_PAGES = 300
 #: what one POST may carry, well below the 10,000 items and the megabyte Beds24 allows (§1)
 MAX_WRITTEN = 500
@@ -207,7 +208,9 @@ class Beds24Client:
             raise fault("data", "a list")
         if rows and not any(isinstance(row, Mapping) for row in rows):
             raise fault("data", "a list of objects")
-        more = pages.get("nextPageExists") if isinstance(pages, Mapping) else False
+        more = pages.get("nextPageExists") if isinstance(pages, Mapping) else None
+        if pages is None and len(rows) < PAGE_ROWS:
+            more = False
         if not isinstance(more, bool):
             raise fault("pages.nextPageExists", "true or false")
         return rows, more
