@@ -17,6 +17,7 @@ BENCHES = {
     "webhooks": "bench.webhooks",
     "pages": "bench.pages",
     "pins": "bench.pins",
+    "matching": "bench.matching",
     "memory": "bench.memory",
 }
 
