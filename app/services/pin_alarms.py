@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, String, all_, func, literal, select
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -83,3 +84,27 @@ def arm(session: Session, reservation_id: UUID | None) -> None:
     for row in rows:
         alarms.at(row.kind, reservation_id, row.job_id, row.at)
     alarms.ring_after_commit()
+
+
+def restore(session: Session, present: Collection[str]) -> int:
+    """Set again the alarms of open orders that are not among the `present` ones: Redis was emptied.
+    What is due by now is the sweep's. Returns how many, after the commit."""
+    now = clock.utcnow()
+    rows = session.execute(
+        select(PinJob.kind, PinJob.job_id, PinJob.reservation_id, PinJob.next_attempt_at)
+        .where(
+            PinJob.next_attempt_at > now,
+            PinJob.reservation_id.is_not(None),
+            PinJob.status != PinJobStatus.RUNNING,
+            PinJob.job_id != all_(literal(list(present), ARRAY(String))),
+        )
+        .order_by(PinJob.next_attempt_at)
+        .limit(FEW + 1)
+    ).all()
+    if len(rows) > FEW:  # a large house: only what is near, as when they were first set
+        rows = [row for row in rows if row.next_attempt_at <= now + NEAR]
+    alarms = Alarms()
+    for row in rows:
+        alarms.at(row.kind, row.reservation_id, row.job_id, row.next_attempt_at)
+    alarms.ring_after_commit()
+    return len(rows)

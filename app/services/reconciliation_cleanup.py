@@ -23,23 +23,26 @@ from app.domain.states import (
 )
 from app.models import Credential, PinJob, Reservation
 from app.queue import status
-from app.services import pin_plan
+from app.services import pin_alarms, pin_plan
 from app.transaction import transaction
 
 _ALARM = re.compile(r"(gen|rev)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 def clean_up() -> int:
-    """Remove what nothing stands behind any more; how many orders and alarms that were.
+    """Remove what nothing stands behind any more; how many orders and alarms that were. Alarms that
+    are missing are set again (issue 2).
 
-    Raises RedisError when the alarms cannot be listed; the rows are put right before that. Alarms
-    that are missing are no concern here: the sweep sets them from the rows.
+    Raises RedisError when the alarms cannot be listed; the rows are put right before that.
     """
     with transaction() as session:
         pin_plan.revoke_vanished(session)
         orders = _cancel_ownerless(session)
-    alarms = _idle(status.pin_job_ids())
+    present = status.pin_job_ids()
+    alarms = _idle(present)
     status.remove_pin_jobs(alarms)
+    with transaction() as session:
+        pin_alarms.restore(session, present)
     # An order and its alarm are one job to whoever counts.
     return len(orders | alarms)
 
