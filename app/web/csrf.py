@@ -36,15 +36,19 @@ def from_here() -> bool:
 
 
 def from_elsewhere() -> bool:
-    """Whether a header names another site as the origin of this request."""
+    """Whether any header names another site as the origin of this request."""
     fetch_site = request.headers.get("Sec-Fetch-Site")
     if fetch_site is not None and fetch_site not in ("same-origin", "none"):
         return True
-    origin = request.headers.get("Origin")
-    if origin is not None:
-        return urlsplit(origin).netloc != request.host
-    referer = request.headers.get("Referer")
-    return referer is not None and urlsplit(referer).netloc != request.host
+    named = (request.headers.get("Origin"), request.headers.get("Referer"))
+    return any(each is not None and not _is_ours(each) for each in named)
+
+
+def _is_ours(address: str) -> bool:
+    try:
+        return urlsplit(address).netloc == request.host
+    except ValueError:  # an address that is none, such as http://[
+        return False
 
 
 def check() -> None:

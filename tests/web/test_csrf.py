@@ -22,6 +22,9 @@ ELSEWHERE = [
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
     {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+    {"Origin": "http://localhost", "Referer": "https://evil.example/page"},
+    {"Origin": "http://["},
+    {"Referer": "http://["},
 ]
 
 
