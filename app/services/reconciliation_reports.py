@@ -10,7 +10,7 @@ from uuid import UUID
 
 from croniter import croniter
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app import clock
 from app.domain.states import RunStatus
@@ -25,6 +25,12 @@ from app.transaction import transaction
 #: kind -> the job that starts it
 TICKS = {"stays": "reconciliation.tick_stays"}
 SLOW = timedelta(seconds=120)  # C-41
+#: what the list of runs can be ordered by
+SORTS: Mapping[str, InstrumentedAttribute[Any]] = {
+    "started_at": ReconciliationLog.started_at,
+    "completed_at": ReconciliationLog.completed_at,
+    "duration": ReconciliationLog.duration,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,9 @@ class RunFilter:
     status: str | None = None
     page: int = 1
     limit: int = 50
+    q: str | None = None  # in what the run said
+    sort: str = "started_at"
+    order: str = "desc"
 
     @classmethod
     def from_args(cls, args: Mapping[str, str]) -> RunFilter:
@@ -45,22 +54,29 @@ class RunFilter:
             list_args.choice(args, "status", tuple(RunStatus)),
             page,
             limit,
+            list_args.word(args, "q"),
+            list_args.choice(args, "sort", tuple(SORTS)) or "started_at",
+            list_args.choice(args, "order", ("asc", "desc")) or "desc",
         )
 
 
 def runs(filters: RunFilter) -> Page[ReconciliationLog]:
-    """Runs, newest first, dry ones too."""
+    """Runs, dry ones too, newest first unless the filter says otherwise."""
     where: list[ColumnElement[bool]] = []
     if filters.kind:
         where.append(ReconciliationLog.kind == filters.kind)
     if filters.status:
         where.append(ReconciliationLog.status == filters.status)
+    if filters.q:
+        where.append(ReconciliationLog.message.icontains(filters.q, autoescape=True))
+    keys = (SORTS[filters.sort], ReconciliationLog.id)
+    falling = filters.order == "desc"
     with transaction() as session:
         total = session.scalar(select(func.count()).select_from(ReconciliationLog).where(*where))
         items = session.scalars(
             select(ReconciliationLog)
             .where(*where)
-            .order_by(ReconciliationLog.started_at.desc(), ReconciliationLog.id.desc())
+            .order_by(*(key.desc() if falling else key.asc() for key in keys))
             .limit(filters.limit)
             .offset((filters.page - 1) * filters.limit)
         ).all()

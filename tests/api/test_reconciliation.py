@@ -148,3 +148,25 @@ def test_staff_look_and_do_not_start(client: FlaskClient, staff: Headers) -> Non
     assert client.get(f"{base}/runs", headers=staff).status_code == 200
     started = client.post(f"{base}/runs", json={"kind": "stays"}, headers=staff)
     assert started.status_code == 403
+
+
+def test_runs_are_searched_and_ordered(api: Call, clock: Clock) -> None:
+    first = make_run(duration=9_000)
+    second = make_run(
+        started_at=datetime(2026, 3, 10, 11, 45, tzinfo=UTC), duration=1_000,
+        message="Failed to fetch from Stays API", status="failed",
+    )  # fmt: skip
+
+    def ids(query: str) -> list[str]:
+        return [run["id"] for run in api("GET", f"/reconciliation/runs{query}").json["runs"]]
+
+    newest_first = [str(second.id), str(first.id)]
+    assert ids("") == newest_first
+    assert ids("?order=asc") == newest_first[::-1]
+    assert ids("?sort=duration&order=desc") == newest_first[::-1]
+    assert ids("?q=failed%20to%20FETCH") == [str(second.id)]
+    assert ids("?q=%25") == []
+    for query in ("sort=zz", "order=up"):
+        answer = api("GET", f"/reconciliation/runs?{query}")
+        assert answer.status_code == 400
+        assert answer.json["errors"][0]["field"] == query.split("=")[0]
