@@ -75,6 +75,7 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
 @told
 def users_create(email: str, role: str, name: str, password_stdin: bool) -> None:
     """Create a user."""
+    people.ensure_configured_admin()  # who is created first must not keep the admin out
     user = people.create(email, _password(), role, name, actor=OPERATOR)
     click.echo(f"Created {user.role} {user.email}.")
 
@@ -85,6 +86,7 @@ def users_create(email: str, role: str, name: str, password_stdin: bool) -> None
 @told
 def users_set_password(email: str, password_stdin: bool) -> None:
     """Replace a password; every session and token of the user ends."""
+    people.ensure_configured_admin()
     people.set_password(email, _password(), actor=OPERATOR)
     click.echo(f"Changed the password of {email.strip().lower()} and ended all sessions.")
 
@@ -93,6 +95,7 @@ def users_set_password(email: str, password_stdin: bool) -> None:
 @told
 def users_list() -> None:
     """List all users."""
+    people.ensure_configured_admin()
     found = people.list_users()
     for user in found:
         seen = f"{user.last_login_at:%Y-%m-%d %H:%M} UTC" if user.last_login_at else "never"

@@ -60,6 +60,23 @@ def test_users_are_made_listed_and_given_a_password(runner: FlaskCliRunner) -> N
     assert listed.startswith("ana@example.org  staff  last sign-in 20")
 
 
+def test_somebody_created_first_does_not_keep_the_configured_admin_out(
+    runner: FlaskCliRunner, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(
+        app.extensions["settings"], admin_email="Boss@example.org", admin_password=PASSWORD
+    )
+    monkeypatch.setitem(app.extensions, "settings", settings)
+    made = runner.invoke(
+        args=["users", "create", "--email", "ana@example.org", "--role", "staff",
+              "--password-stdin"],
+        input=PASSWORD + "\n",
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    assert "boss@example.org  admin" in runner.invoke(args=["users", "list"]).output
+    assert users.authenticate("boss@example.org", PASSWORD) is not None
+
+
 @pytest.mark.parametrize(
     ("words", "typed", "said"),
     [

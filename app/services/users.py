@@ -61,7 +61,7 @@ def authenticate(email: str, password: str) -> User | None:
     user = _by_email(address)
     if user is None and address and address == (settings().admin_email or "").lower():
         # A host that was given its first admin by the environment only ever migrates and starts.
-        ensure_first_admin(address, settings().admin_password or "")
+        ensure_configured_admin()
         user = _by_email(address)
     stored = user.password_hash if user is not None else _NOBODY
     if not _matches(stored, password) or user is None or not user.is_active:
@@ -134,6 +134,12 @@ def ensure_first_admin(email: str, password: str | None) -> str | None:
         password = password or secrets.token_urlsafe(12)
         create(email, password, "admin")
     return password
+
+
+def ensure_configured_admin() -> None:
+    """Make the admin of ADMIN_EMAIL and ADMIN_PASSWORD when no user exists (INTERFACES §2)."""
+    if email := settings().admin_email:
+        ensure_first_admin(email, settings().admin_password or "")
 
 
 def start_session(
