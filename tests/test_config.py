@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -111,3 +114,16 @@ def test_settings_do_not_print_secrets(tmp_path: Path) -> None:
     shown = repr(config.load(URLS | SECRETS, var=tmp_path))
     for value in (*SECRETS.values(), *URLS.values()):
         assert value not in shown
+
+
+def test_wsgi_stops_with_the_lines_alone_and_with_the_status_gunicorn_heeds() -> None:
+    env = {"APP_ENV": "production", "PATH": os.environ["PATH"], "LOG_LEVEL": "LOUD"}
+    ended = subprocess.run(
+        [sys.executable, "-c", "import wsgi"],
+        cwd=config.ROOT, env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("Turnkey cannot start:\n")
+    assert "Traceback" not in ended.stderr
+    for name in ("DATABASE_URL", "SECRET_KEY", "JWT_SECRET", "PIN_ENCRYPTION_KEYS", "LOG_LEVEL"):
+        assert f"  {name}: expected" in ended.stderr
