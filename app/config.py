@@ -7,8 +7,10 @@ Every faulty variable is named at once with what was expected; a secret's value 
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,17 +184,17 @@ def _generated(var: Path, name: str, make: Callable[[], str]) -> str:
     """A local secret: made once, kept in `var/` readable by its owner only."""
     var.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = var / name.lower()
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        for _ in range(100):  # another process may be between creating and writing it
-            if value := path.read_text().strip():
-                return value
-        raise SettingsError([f"{name}: {path} is empty; delete it to have it made again"]) from None
-    value = make()
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(value + "\n")
-    return value
+    if not path.exists():
+        # Linked into place complete: of processes that start together, none reads half a secret.
+        handle, draft = tempfile.mkstemp(dir=var)  # 0600
+        with os.fdopen(handle, "w") as stream:
+            stream.write(make() + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        os.unlink(draft)
+    if value := path.read_text().strip():
+        return value
+    raise SettingsError([f"{name}: {path} is empty; delete it to have it made again"])
 
 
 def _secret(reader: _Reader, name: str, *, production: bool, var: Path) -> str:
