@@ -13,9 +13,12 @@ log = structlog.get_logger(__name__)
 
 
 def refresh() -> None:
-    """Read the vendor's list of devices; without a vendor there is nothing to read."""
+    """Read the vendor's list of devices; without a vendor there is nothing to read.
+
+    New locks are left to people: one that appeared by itself would refuse to be added by hand.
+    """
     try:
-        lock_devices.refresh()
+        lock_devices.refresh(register=False)
     except Unavailable as refusal:
         log.info("locks_not_refreshed", reason=refusal.message)
 

@@ -79,11 +79,12 @@ class Refreshed:
     suspicious: bool = False  # an empty list while we know locks: nothing was believed
 
 
-def refresh(*, actor: Actor = audit.SYSTEM, vendor: str = TUYA) -> Refreshed:
+def refresh(*, actor: Actor = audit.SYSTEM, vendor: str = TUYA, register: bool = True) -> Refreshed:
     """Read the account's devices and believe them.
 
-    A new one is registered with a guess at its radio, which a person may correct. One that is gone
-    is marked, never deleted. Raises Unavailable when the vendor is not set up or cannot be read.
+    A new one is registered with a guess at its radio, which a person may correct; without
+    `register` it waits until somebody asks for it or adds it by hand. One that is gone is marked,
+    never deleted. Raises Unavailable when the vendor is not set up or cannot be read.
     """
     if in_transaction():
         raise RuntimeError("a vendor is never called inside a transaction")
@@ -101,7 +102,8 @@ def refresh(*, actor: Actor = audit.SYSTEM, vendor: str = TUYA) -> Refreshed:
             _distrust(session, vendor)
             return Refreshed(0, 0, suspicious=True)
         alerts.resolve(session, "lock_offline", EMPTY.format(vendor=vendor))
-        new = _upsert(session, vendor, devices, now)
+        ours = devices if register else _known_of(session, vendor, devices)
+        new = _upsert(session, vendor, ours, now)
         gone = _mark_gone(session, vendor, devices, now)
         _record(session, actor, new, gone)
     found = Refreshed(len(devices), sum(device.online for device in devices), new, gone)
@@ -135,6 +137,11 @@ def pin_length_guess(device: Device) -> int:
 def _knows_locks(session: Session, vendor: str) -> bool:
     known = select(Lock.id).where(Lock.vendor == vendor, Lock.gone_since.is_(None)).limit(1)
     return session.scalar(known) is not None
+
+
+def _known_of(session: Session, vendor: str, devices: Sequence[Device]) -> Sequence[Device]:
+    known = set(session.scalars(select(Lock.device_id).where(Lock.vendor == vendor)))
+    return [device for device in devices if device.device_id in known]
 
 
 def _distrust(session: Session, vendor: str) -> None:

@@ -55,6 +55,19 @@ def change(lock: Lock, **fields: object) -> None:
 # --- the list -------------------------------------------------------------------------------------
 
 
+def test_the_background_leaves_new_locks_to_people(cloud: FakeLocks, clock: Clock) -> None:
+    """POST /locks answers 201 for a device of the account; only a refresh asked for adds it."""
+    make_lock(vendor="fake", device_id="ours")
+    cloud.add_lock("ours", battery=12)
+    cloud.add_lock("new")
+    found = lock_devices.refresh(vendor="fake", register=False)
+    assert (found.listed, found.new, found.gone) == (2, (), ())
+    with transaction() as session:
+        assert session.scalars(select(Lock.device_id)).all() == ["ours"]
+    assert lock_of("ours").battery == 12
+    assert len(refresh().new) == 1
+
+
 def test_new_locks_are_registered_once(cloud: FakeLocks, clock: Clock) -> None:
     cloud.add_lock("d1", name="Front door", category="ms", battery=70)
     cloud.add_lock("d2", category="mk", online=False, battery=None)
