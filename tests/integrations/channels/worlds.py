@@ -22,7 +22,7 @@ from app.integrations.channels.stays_payloads import parse_simple
 from app.integrations.channels.stays_simple import StaysSimpleClient
 from app.integrations.errors import RateLimited, Unauthorized, Unreachable, Unreadable
 
-PAYLOADS = Path(__file__).parents[2] / "payloads" / "stays"
+PAYLOADS = Path(__file__).parents[2] / "payloads"
 SINCE = datetime(2026, 11, 10, 9, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 10)
 LOGIN_PAGE = httpx.Response(
@@ -30,9 +30,9 @@ LOGIN_PAGE = httpx.Response(
 )
 
 
-def payload(name: str) -> Any:
+def payload(name: str, channel: str = "stays") -> Any:
     """A recorded (invented) payload."""
-    return json.loads((PAYLOADS / f"{name}.json").read_text())
+    return json.loads((PAYLOADS / channel / f"{name}.json").read_text())
 
 
 @dataclass(frozen=True)
