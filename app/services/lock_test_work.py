@@ -126,7 +126,11 @@ def _claim(session: Session, test_id: UUID) -> _Task | None:
     sent = test.sent_at is not None
     order = None
     if test.state == LockTestState.REQUESTED:
-        pin = pin_vault().open(test.pin_encrypted or "")
+        try:
+            pin = pin_vault().open(test.pin_encrypted or "")
+        except ValueError as exc:
+            _give_up(test, Rejected(str(exc), code="key_missing"), now, may_be_there=sent)
+            return None
         order = PinOrder(target, test.vendor_name, pin, test.valid_from, test.expires_at)
         test.sent_at = now  # from here on the vendor may know it
     return _Task(
@@ -299,11 +303,8 @@ def _record_failure(task: _Task, error: IntegrationError) -> None:
             _next(test, next_try(test.attempts, now))
         elif error.retryable:
             _next(test, min(next_try(test.attempts, now), test.expires_at))
-        elif may_be_there:
-            _release(test)
-            lock_tests.remove(test)
         else:
-            _end(test, now)
+            _give_up(test, error, now, may_be_there=may_be_there)
     log.warning(
         "lock_test_failed",
         test_id=str(task.id),
@@ -311,6 +312,16 @@ def _record_failure(task: _Task, error: IntegrationError) -> None:
         code=error.code,
         trace_id=error.trace_id,
     )
+
+
+def _give_up(test: LockTest, error: IntegrationError, now: datetime, *, may_be_there: bool) -> None:
+    """Trying again cannot help: take off what may be there, else it is over."""
+    test.last_error, test.last_error_kind = str(error)[:500], error.kind
+    if may_be_there:
+        _release(test)
+        lock_tests.remove(test)
+    else:
+        _end(test, now)
 
 
 def _release(test: LockTest) -> None:

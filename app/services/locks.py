@@ -71,13 +71,15 @@ def create(new: NewLock, *, actor: Actor) -> Lock:
 
 def change(lock_id: UUID, changes: LockChanges, *, actor: Actor) -> Lock:
     """Change a lock. A new PIN length holds for PINs that no lock has had yet. Raises NotFound."""
+    given = changes.given()
     with transaction() as session:
+        held = pin_redraw.hold(session, lock_id) if "pin_length" in given else []
         row = session.get(Lock, lock_id, with_for_update={"key_share": True})
         if row is None:
             raise NotFound("no such lock")
-        before, after = edits.apply(row, changes.given())
+        before, after = edits.apply(row, given)
         if "pin_length" in before:
-            pin_redraw.redraw(session, row)
+            pin_redraw.redraw(session, row, held)
         if before:
             audit.record(session, actor, "update", "lock", row.id, before, after)
         session.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,21 +17,19 @@ from app.services.pin_delivery import fresh_pin
 _NEVER_SENT = (CredentialState.REQUESTED, CredentialState.FAILED)
 
 
-def redraw(session: Session, lock: Lock) -> int:
-    """Draw again, in the lock's present length, what was refused or not sent yet, and try at once.
-
-    A PIN that may have reached the lock keeps its digits: it is read back by name. Returns how many
-    were drawn.
-    """
-    now = clock.utcnow()
-    rows = session.execute(
-        select(PinJob, Credential)
-        .join(Credential, Credential.id == PinJob.credential_id)
+def hold(session: Session, lock_id: UUID) -> list[tuple[PinJob, Credential]]:
+    """What was refused or not sent yet, locked: orders, then credentials, and only then the lock
+    itself, as workers do it. A PIN that may have reached the lock keeps its digits."""
+    undelivered = (
+        Credential.lock_id == lock_id,
+        Credential.state.in_(_NEVER_SENT),
+        Credential.sent_at.is_(None),
+        Credential.vendor_ref.is_(None),
+    )
+    jobs = session.scalars(
+        select(PinJob)
         .where(
-            Credential.lock_id == lock.id,
-            Credential.state.in_(_NEVER_SENT),
-            Credential.sent_at.is_(None),
-            Credential.vendor_ref.is_(None),
+            PinJob.credential_id.in_(select(Credential.id).where(*undelivered)),
             PinJob.kind == PinJobKind.GENERATE,
             PinJob.status.in_(OPEN_JOBS),
             PinJob.status != PinJobStatus.RUNNING,
@@ -37,7 +37,19 @@ def redraw(session: Session, lock: Lock) -> int:
         .order_by(PinJob.id)
         .with_for_update()
     ).all()
-    for job, credential in rows:
+    held = {
+        credential.id: credential
+        for credential in session.scalars(
+            select(Credential).where(*undelivered).order_by(Credential.id).with_for_update()
+        )
+    }
+    return [(job, held[job.credential_id]) for job in jobs if job.credential_id in held]
+
+
+def redraw(session: Session, lock: Lock, held: list[tuple[PinJob, Credential]]) -> None:
+    """Draw again, in the lock's present length, and try at once."""
+    now = clock.utcnow()
+    for job, credential in held:
         pin = fresh_pin(session, lock)
         credential.pin_encrypted = pin_vault().seal(pin)
         credential.pin_last2 = pin.last2
@@ -47,4 +59,3 @@ def redraw(session: Session, lock: Lock) -> int:
         job.next_attempt_at = now
         session.flush()
         pin_alarms.arm(session, job.reservation_id)
-    return len(rows)

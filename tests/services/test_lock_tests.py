@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -219,6 +220,16 @@ def test_a_refusal_ends_it_at_once(door: Door) -> None:  # noqa: F811
     assert names(test, "failed") == ["accepted", "on_the_lock", "typed"]
 
 
+def test_digits_that_cannot_be_read_end_it(door: Door) -> None:  # noqa: F811
+    test = started(door)
+    with transaction() as session:
+        session.get_one(LockTest, test.id).pin_encrypted = "sealed with a key that is gone"
+    work(door)
+    assert (reload(test).state, door.locks.calls["create_pin"]) == ("gone", 0)
+    with pytest.raises(Conflict):
+        lock_tests.reveal(test.id, actor=SYSTEM)
+
+
 def test_a_passing_failure_is_tried_again(door: Door) -> None:  # noqa: F811
     test = started(door)
     door.locks.fail_next("create_pin", Unreachable("down", vendor="fake"))
@@ -332,3 +343,21 @@ def test_what_cannot_be_tested(app: Flask, clock: Clock) -> None:
         lock_tests.start(uuid4(), actor=SYSTEM)
     with pytest.raises(Conflict, match="no longer in the lock account"):
         lock_tests.start(make_lock(gone_since=clock.now).id, actor=SYSTEM)
+
+
+def test_one_worker_at_a_time(door: Door, app: Flask) -> None:  # noqa: F811
+    test = started(door)
+    together = threading.Barrier(6)
+
+    def attempt() -> None:
+        with app.app_context():
+            together.wait()
+            lock_test_work.advance(test.id)
+
+    workers = [threading.Thread(target=attempt) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert door.locks.calls["create_pin"] == 1
+    assert reload(test).state == "accepted"
