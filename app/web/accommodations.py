@@ -25,6 +25,7 @@ from app.web import navigation, onboarding, sync_strip
 from app.web.dates import gettext as _
 from app.web.dependents import still_needed
 from app.web.forms import Form, dialog, done, refused, sent, status_of
+from app.web.mapping_wording import reason_of
 from app.web.rendering import here, render
 from app.web.sessions import current_actor, role_required
 
@@ -156,6 +157,7 @@ def _show(unit: Unit, form: Form, status: int = 200, **context: Any) -> Response
         form=form,
         fields=FIELDS,
         saved="saved" in request.args,
+        reason_of=reason_of,
         history=mapping_pages.history(accommodation_id=unit.accommodation.id),
         **_choices(),
         **context,

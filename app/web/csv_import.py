@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
@@ -99,7 +100,8 @@ def import_file() -> ResponseReturnValue:
     text = request.form.get("text", "")
     try:
         if (sent := request.files.get("file")) is not None and sent.filename:
-            text = csv_text.decoded(sent.read(csv_text.MAX_BYTES + 1))
+            with contextlib.closing(sent):
+                text = csv_text.decoded(sent.read(csv_text.MAX_BYTES + 1))
         if request.form.get("apply") != "true":
             found = csv_io.preview(text)
             return _page(found=found, text=text, status=422 if found.errors else 200)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +13,13 @@ from flask_babel import lazy_gettext as _l
 from app.errors import Conflict, Invalid, Unavailable
 from app.services import lock_contents, lock_pages, lock_tests, locks, mapping_pages
 from app.services.inputs import parse
-from app.services.lock_pages import Filter, LockRow
+from app.services.lock_pages import Filter, LockRow, Locks
 from app.services.locks import LockChanges, NewLock
 from app.web import navigation, onboarding
 from app.web.dependents import still_needed
 from app.web.forms import Form, dialog, done, refused, sent, status_of
-from app.web.rendering import here, render
+from app.web.mapping_wording import reason_of
+from app.web.rendering import here, render, unchanged
 from app.web.sessions import current_actor, role_required
 
 bp = Blueprint("locks", __name__, url_prefix="/locks")
@@ -48,6 +50,9 @@ def index() -> ResponseReturnValue:
     found = lock_pages.search(filters)
     if found.page.total and filters.page > found.page.total_pages:
         return redirect(here(page=found.page.total_pages), 303)
+    version = _version(found)
+    if (same := unchanged(version)) is not None:
+        return same
     return render(
         "locks/index.html",
         fragments={"results": ("views", "results")},
@@ -55,6 +60,7 @@ def index() -> ResponseReturnValue:
         counts=found.counts,
         refreshed_at=found.refreshed_at,
         exist=found.exist,
+        version=version,
         filters=filters,
         views=VIEWS,
         radios=RADIOS,
@@ -138,6 +144,17 @@ def delete(lock_id: UUID) -> ResponseReturnValue:
     return done(url_for(".index"), leave=True)
 
 
+def _version(found: Locks) -> str:
+    """What changes when the list would."""
+    seen = [
+        (str(row.lock.id), row.lock.updated_at, row.state, row.on_it, row.wanted)
+        + ((row.accommodation.updated_at,) if row.accommodation else ())
+        for row in found.page.items
+    ]
+    said = repr((found.counts, found.refreshed_at, seen))
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
 def _new(form: Form, status: int = 200) -> ResponseReturnValue:
     return render("locks/new.html", status, form=form, fields=FIELDS, radios=list(RADIOS.items()))
 
@@ -154,6 +171,7 @@ def _show(row: LockRow, form: Form, status: int = 200, **context: Any) -> Respon
         saved="saved" in request.args,
         believed=lock_pages.believed(row.lock.id),
         tests=lock_tests.of_lock(row.lock.id, limit=3),
+        reason_of=reason_of,
         history=mapping_pages.history(lock_id=row.lock.id),
         zone=row.house.timezone if row.house else navigation.timezone(),
         **context,
