@@ -65,6 +65,8 @@ def _fill(demo: DemoProduct) -> None:
                 name=room.name,
                 number=room.number,
                 stays_id=room.stays_id,
+                beds24_room_id=room.beds24_room_id,
+                beds24_unit_id=room.beds24_unit_id,
             ),
             actor=SYSTEM,
         ).id

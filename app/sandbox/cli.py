@@ -16,9 +16,10 @@ R = TypeVar("R")
 
 group = click.Group("sandbox", help="The vendor sandbox: bookings, locks and faults.")
 booking = click.Group("booking", help="Bookings in the pretended Stays.")
+beds24 = click.Group("beds24", help="Bookings and the account in the pretended Beds24.")
 locks = click.Group("locks", help="The pretended locks.")
 fault = click.Group("fault", help="What the pretended vendors do wrong.")
-for child in (booking, locks, fault):
+for child in (booking, beds24, locks, fault):
     group.add_command(child)
 
 CHANGES = (
@@ -32,6 +33,20 @@ CHANGES = (
     click.option("--check-out-time", "check_out_time", help="HH:MM"),
     click.option("--type", "type", help="booked, reserved, contract, blocked …"),
     click.option("--amount", type=float),
+)
+
+
+BEDS24_CHANGES = (
+    click.option("--room", "roomId", type=int, help="Id of the room type."),
+    click.option("--unit", "unitId", type=int, help="Unit of the room type, from 1."),
+    click.option("--first-name", "firstName"),
+    click.option("--last-name", "lastName"),
+    click.option("--email", "email"),
+    click.option("--arrival", "arrival", help="YYYY-MM-DD"),
+    click.option("--departure", "departure", help="YYYY-MM-DD"),
+    click.option("--status", "status", help="new, confirmed, request, inquiry, black, cancelled"),
+    click.option("--group", "masterId", type=int, help="Booking whose group it joins."),
+    click.option("--price", "price", type=float),
 )
 
 
@@ -115,6 +130,75 @@ def booking_delete(ref: str) -> None:
     _show(control.delete_booking(ref))
 
 
+@beds24.command("list")
+@told
+def beds24_list() -> None:
+    """List all bookings."""
+    for row in control.list_beds24_bookings():
+        _show(row)
+
+
+@beds24.command("create")
+@_with(BEDS24_CHANGES)
+@told
+def beds24_create(**fields: Any) -> None:
+    """Book a room; --room, --arrival and --departure are needed."""
+    given = _given(fields)
+    for name, option in (
+        ("roomId", "--room"),
+        ("arrival", "--arrival"),
+        ("departure", "--departure"),
+    ):
+        if name not in given:
+            raise click.UsageError(f"Missing option '{option}'.")
+    room_id = given.pop("roomId")
+    _show(control.create_beds24_booking(room_id, **given))
+
+
+@beds24.command("change")
+@click.argument("ref")
+@_with(BEDS24_CHANGES)
+@told
+def beds24_change(ref: str, **fields: Any) -> None:
+    """Change a booking."""
+    _show(control.change_beds24_booking(ref, **_given(fields)))
+
+
+@beds24.command("cancel")
+@click.argument("ref")
+@told
+def beds24_cancel(ref: str) -> None:
+    """Cancel a booking."""
+    _show(control.change_beds24_booking(ref, status="cancelled"))
+
+
+@beds24.command("delete")
+@click.argument("ref")
+@told
+def beds24_delete(ref: str) -> None:
+    """Delete a booking: no answer speaks of it again."""
+    _show(control.delete_beds24_booking(ref))
+
+
+@beds24.command("invite")
+@told
+def beds24_invite() -> None:
+    """Make an invite code, for connecting a property."""
+    click.echo(control.make_beds24_invite())
+
+
+@beds24.command("settings")
+@click.option("--credits", "credit_limit", type=float, help="Credits in five minutes.")
+@click.option("--rotate/--keep", default=None, help="A new refresh token each time, or not.")
+@click.option("--shape", "webhook_shape", help="v2, v2_array or design")
+@click.option("--proof", "webhook_proof", help="token or hmac")
+@click.option("--names/--no-names", "personal_data", default=None, help="Guests in webhooks.")
+@told
+def beds24_settings(**settings: Any) -> None:
+    """Say how the account behaves, and change it."""
+    _show(control.change_beds24_settings(**_given(settings)))
+
+
 @locks.command("list")
 @told
 def locks_list() -> None:
@@ -149,7 +233,7 @@ def fault_list() -> None:
 @click.option("--message")
 @told
 def fault_set(scope: str, kind: str, **options: Any) -> None:
-    """Switch a fault on: SCOPE is stays, tuya, webhooks, locks or a device id."""
+    """Switch a fault on: SCOPE is stays, beds24, tuya, webhooks, locks or a device id."""
     _show(control.set_fault(scope, kind, **_given(options)))
 
 

@@ -75,6 +75,40 @@ def delete_booking(ref: str, *, base: str | None = None) -> dict[str, Any]:
     return _call("DELETE", f"bookings/{ref}", base)
 
 
+def list_beds24_bookings(*, base: str | None = None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = _call("GET", "beds24/bookings", base)["bookings"]
+    return rows
+
+
+def create_beds24_booking(
+    room_id: int, arrival: str, departure: str, *, base: str | None = None, **fields: Any
+) -> dict[str, Any]:
+    """Book a room of Beds24, in the words of its API; days are ISO."""
+    body = {"roomId": room_id, "arrival": arrival, "departure": departure, **fields}
+    return _call("POST", "beds24/bookings", base, body)
+
+
+def change_beds24_booking(ref: str, *, base: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Change `roomId, unitId, arrival, departure, status, firstName, lastName, email, mobile,
+    numAdult, numChild, roomQty, price, masterId` or `comments` of a booking."""
+    return _call("PATCH", f"beds24/bookings/{ref}", base, fields)
+
+
+def delete_beds24_booking(ref: str, *, base: str | None = None) -> dict[str, Any]:
+    return _call("DELETE", f"beds24/bookings/{ref}", base)
+
+
+def change_beds24_settings(*, base: str | None = None, **settings: Any) -> dict[str, Any]:
+    """How the account behaves: `credit_limit, rotate, token_seconds, page_size, webhook_shape,
+    webhook_proof, personal_data`; without any, how it does."""
+    return _call("PATCH", "beds24/settings", base, settings)
+
+
+def make_beds24_invite(*, base: str | None = None) -> str:
+    """An invite code: good for one use within a day."""
+    return str(_call("POST", "beds24/invites", base, {})["code"])
+
+
 def list_locks(*, base: str | None = None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = _call("GET", "locks", base)["locks"]
     return rows
@@ -90,7 +124,7 @@ def list_faults(*, base: str | None = None) -> list[dict[str, Any]]:
 
 
 def set_fault(scope: str, kind: str, *, base: str | None = None, **options: Any) -> dict[str, Any]:
-    """Switch a fault on. `scope`: stays, tuya, webhooks, locks or a device id; options:
+    """Switch a fault on. `scope`: stays, beds24, tuya, webhooks, locks or a device id; options:
     `operation`, `count`, `seconds`, `code`, `message`."""
     return _call("POST", "faults", base, {"scope": scope, "kind": kind, **options})
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.sandbox.beds24_demo import room_and_unit
 from app.sandbox.places import PLACES
 
 
@@ -36,6 +37,8 @@ class DemoAccommodation:
     name: str
     number: str
     stays_id: str
+    beds24_room_id: str | None = None
+    beds24_unit_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +99,25 @@ def demo_room_types() -> tuple[DemoRoomType, ...]:
 
 
 def demo_accommodations(dialect: str = "simple") -> tuple[DemoAccommodation, ...]:
-    """`stays_id` is the short code in the simple dialect and `_idlisting` in the external one."""
-    return tuple(
-        DemoAccommodation(
-            property_name=place.name,
-            room_type_name=unit.room_type,
-            name=unit.name,
-            number=unit.number,
-            stays_id=place.listing_id(unit) if dialect == "external" else place.listing_code(unit),
-        )
-        for place in PLACES
-        for unit in place.units
-    )
+    """`stays_id` is the short code in the simple dialect and `_idlisting` in the external one; the
+    Beds24 ids are those of the house that is sold there as well."""
+    found: list[DemoAccommodation] = []
+    for place in PLACES:
+        for unit in place.units:
+            code = place.listing_code(unit)
+            room_id, unit_id = room_and_unit(code) or (None, None)
+            found.append(
+                DemoAccommodation(
+                    property_name=place.name,
+                    room_type_name=unit.room_type,
+                    name=unit.name,
+                    number=unit.number,
+                    stays_id=place.listing_id(unit) if dialect == "external" else code,
+                    beds24_room_id=room_id,
+                    beds24_unit_id=unit_id,
+                )
+            )
+    return tuple(found)
 
 
 def demo_locks() -> tuple[DemoLock, ...]:

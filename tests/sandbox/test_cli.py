@@ -62,3 +62,33 @@ def test_locks_and_faults_from_the_terminal(cloud: Cloud) -> None:
 def test_without_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SANDBOX_PORT", "9")
     assert "no sandbox answers" in run("locks", "list", code=1).output
+
+
+@pytest.mark.usefixtures("live")
+def test_beds24_from_the_terminal() -> None:
+    booked = run(
+        *("beds24", "create", "--room", "610013", "--unit", "1", "--last-name", "Falcão"),
+        *("--arrival", "2027-03-01", "--departure", "2027-03-04"),
+    ).output
+    ref = booked.split()[0].removeprefix("id=")
+    assert "lastName=Falcão" in booked
+    assert f"id={ref}" in run("beds24", "list").output
+    assert (
+        "departure=2027-03-06" in run("beds24", "change", ref, "--departure", "2027-03-06").output
+    )
+    assert "status=cancelled" in run("beds24", "cancel", ref).output
+    assert ref in run("beds24", "delete", ref).output
+    assert "no such booking" in run("beds24", "cancel", ref, code=1).output
+
+
+@pytest.mark.usefixtures("live")
+def test_the_beds24_account_from_the_terminal() -> None:
+    assert "credit_limit=100.0" in run("beds24", "settings").output
+    shown = run("beds24", "settings", "--rotate", "--shape", "design", "--credits", "500").output
+    assert "rotate=True" in shown
+    assert "webhook_shape=design" in shown
+    assert (
+        "webhook_shape must be one of" in run("beds24", "settings", "--shape", "v1", code=1).output
+    )
+    assert len(run("beds24", "invite").output.strip()) == 32
+    assert "Missing option '--room'" in run("beds24", "create", code=2).output
