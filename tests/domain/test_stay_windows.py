@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -76,10 +77,8 @@ def test_no_two_windows_of_one_door_overlap(
     by_id: dict[UUID, Stay] = {s.id: s for s in stays}
     windows = plan_windows(stays, policy)
     assert windows.keys() == by_id.keys()
-    holders = sorted(
-        ((w.opens_at, w.closes_at, i) for i, w in windows.items() if w.rival is None)
-    )
-    for (_, closes, _), (opens, _, _) in zip(holders, holders[1:], strict=False):
+    holders = sorted(((w.opens_at, w.closes_at, i) for i, w in windows.items() if w.rival is None))
+    for (_, closes, _), (opens, _, _) in itertools.pairwise(holders):
         assert closes <= opens
     for opens, closes, stay_id in holders:
         assert opens <= by_id[stay_id].check_in_at

@@ -133,9 +133,7 @@ def locks(app: Flask) -> Iterator[FakeLocks]:
 
 
 @pytest.fixture
-def door(
-    app: Flask, locks: FakeLocks, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> Door:
+def door(app: Flask, locks: FakeLocks, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Door:
     monkeypatch.setattr(pin_lookup, "SECOND_LOOK_SECONDS", 0.0)
     room = make_accommodation()
     lock = make_mapping(room, make_lock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import UTC, date, datetime, timedelta
 
@@ -391,7 +392,7 @@ def test_reading_backs_off_and_quickens_before_the_arrival(door: Door) -> None:
         door.clock.set(due)
         moments.append(due)
         credentials.read_lock(door.lock.id)
-    gaps = [(b - a).total_seconds() for a, b in zip(moments, moments[1:], strict=False)]
+    gaps = [(b - a).total_seconds() for a, b in itertools.pairwise(moments)]
     assert max(gaps[:15]) <= 60
     assert 600 in gaps
     last_hour = [m for m in moments if stay.check_in_at - HOUR <= m < stay.check_in_at]
@@ -538,7 +539,7 @@ def test_reprocess_while_the_order_is_on_its_way(door: Door) -> None:
     door.settle()
     door.settle()
     assert door.view(stay).state == PinState.ACTIVE
-    live = [p for p in door.listed()]
+    live = door.listed()
     assert [p.state for p in live] == [LockPinState.INSTALLED]
     assert door.opens(door.digits(stay))
 

@@ -17,7 +17,7 @@ from app.runtime import pin_vault
 from app.services import vendors
 from app.transaction import transaction
 from tests.conftest import Clock, empty_tables
-from tests.factories import make_accommodation, make_lock, make_mapping, make_stay, reload
+from tests.factories import make_accommodation, make_lock, make_mapping, reload
 from tests.services.pin_bench import Door
 
 START = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -47,9 +47,7 @@ class _House:
         now = self.door.clock.now
         if name == "book":
             begin = now + first * HOUR
-            stay = self.door.stay(
-                check_in=begin, check_out=begin + second * HOUR, booked_at=now
-            )
+            stay = self.door.stay(check_in=begin, check_out=begin + second * HOUR, booked_at=now)
             self.stays.append(stay)
         elif name == "wait":
             for _ in range(first):
@@ -79,9 +77,7 @@ class _House:
                 if credential.pin_encrypted and credential.reservation_id:
                     pin = pin_vault().open(credential.pin_encrypted).reveal()
                     self.digits[pin] = session.get_one(Reservation, credential.reservation_id)
-        opening = {
-            stay.id: pin for pin, stay in self.digits.items() if self.door.opens(pin)
-        }
+        opening = {stay.id: pin for pin, stay in self.digits.items() if self.door.opens(pin)}
         assert len(opening) <= 1, f"{len(opening)} stays open the door at {self.door.clock.now}"
         for stay_id in opening:
             assert reload(self._stay(stay_id)).status in NEEDS_PIN
