@@ -289,3 +289,21 @@ def test_a_link_stays_on_the_vendors_host() -> None:
     assert acme.same_origin("/api?page=2") == "https://acme.example/api?page=2"
     for link in ("https://evil.example/", "http://acme.example/", "//evil.example", "https://[::"):
         assert acme.same_origin(link) is None
+
+
+def test_headers_of_every_answer_are_shown() -> None:
+    """contracts/beds24.md §3: a vendor's meter comes with refusals and failures as well."""
+    seen: list[str] = []
+    statuses = iter((200, 429, 500, 401))
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        assert request.headers["token"] == "one"
+        return httpx.Response(next(statuses), json={}, headers={"x-left": str(len(seen))})
+
+    client = http.make_client("https://acme.example", transport=httpx.MockTransport(handle))
+    acme = http.VendorHttp("acme", client, observer=lambda headers: seen.append(headers["X-Left"]))
+    acme.read("/x", headers={"token": "one"})
+    for _ in range(3):
+        with pytest.raises(IntegrationError):
+            acme.exchange("POST", "/x", headers={"token": "one"})
+    assert seen == ["0", "1", "2", "3"]
