@@ -22,7 +22,7 @@ from app.models import ReconciliationLog
 from app.models.reconciliation import RUN_KINDS
 from app.models.users import ROLES
 from app.queue import schedule as timetable
-from app.services import pin_audit, reconciliation
+from app.services import event_desk, pin_audit, reconciliation
 from app.services import users as people
 from app.services.audit import Actor
 
@@ -37,11 +37,12 @@ OPTIONAL = "app.sandbox.cli"
 users = AppGroup("users", help="People who may sign in.")
 schedule = AppGroup("schedule", help="When periodic jobs run.")
 pins = AppGroup("pins", help="PINs on the locks.")
+events = AppGroup("events", help="What channels sent us.")
 
 
 def register(app: Flask) -> None:
     """Add the commands to `flask --app wsgi`."""
-    for command in (users, schedule, pins, reconcile):
+    for command in (users, schedule, pins, events, reconcile):
         app.cli.add_command(command)
     if app.extensions["settings"].sandbox:
         app.cli.add_command(importlib.import_module(OPTIONAL).group)
@@ -164,6 +165,49 @@ def pins_audit(lock_id: UUID | None) -> None:
         click.echo(f"{each.lock}: {each.kind}: {each.what}")
     click.echo(f"{read} locks read, {len(findings)} differences.")
     if findings:
+        raise SystemExit(1)
+
+
+EVENT_IDS = click.argument("event_ids", metavar="ID...", nargs=-1, required=True, type=click.UUID)
+
+
+@events.command("retry")
+@EVENT_IDS
+@told
+def events_retry(event_ids: tuple[UUID, ...]) -> None:
+    """Try failed events again."""
+    _each("Retried", event_ids, lambda id_: event_desk.retry(id_, actor=OPERATOR))
+
+
+@events.command("replay")
+@EVENT_IDS
+@told
+def events_replay(event_ids: tuple[UUID, ...]) -> None:
+    """Process finished events again, on purpose."""
+    _each("Replayed", event_ids, lambda id_: event_desk.replay(id_, actor=OPERATOR))
+
+
+@events.command("ignore")
+@EVENT_IDS
+@click.option("--reason", required=True, help="Why nobody has to repair them; for the audit log.")
+@told
+def events_ignore(event_ids: tuple[UUID, ...], reason: str) -> None:
+    """Close failed events."""
+    _each("Ignored", event_ids, lambda id_: event_desk.ignore(id_, reason, actor=OPERATOR))
+
+
+def _each(done: str, ids: tuple[UUID, ...], act: Callable[[UUID], None]) -> None:
+    """One line per event; one that is refused does not stop the others."""
+    refused = 0
+    for id_ in ids:
+        try:
+            act(id_)
+        except ServiceError as error:
+            refused += 1
+            click.echo(f"{id_}: {error.message}", err=True)
+        else:
+            click.echo(f"{done} {id_}.")
+    if refused:
         raise SystemExit(1)
 
 

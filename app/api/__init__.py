@@ -7,6 +7,7 @@ from flask import Blueprint, Flask
 from app.api import (
     accommodations,
     csv_files,
+    events,
     locks,
     mappings,
     matches,
@@ -31,6 +32,7 @@ NOUNS = (
     mappings.bp,
     matches.bp,
     csv_files.bp,
+    events.bp,
 )
 
 
@@ -58,4 +60,5 @@ designed = Blueprint("designed", __name__, url_prefix="/admin")
 problems.install(designed)
 designed.before_request(tokens.guard)
 designed.register_blueprint(mappings.bp)
+designed.register_blueprint(events.bp)
 unknown.catch(designed)

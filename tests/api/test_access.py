@@ -22,6 +22,10 @@ from tests.factories import PASSWORD, make_user
 
 #: what staff may do here (INTERFACES §4); everything else behind a token is for admins
 STAFF = {
+    "GET /admin/events",
+    "GET /admin/events/<uuid:event_id>",
+    "GET /api/admin/events",
+    "GET /api/admin/events/<uuid:event_id>",
     "GET /api/admin/reconciliation/status",
     "GET /api/admin/reconciliation/runs",
     "GET /api/admin/reconciliation/runs/<uuid:run_id>",

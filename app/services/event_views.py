@@ -1,0 +1,200 @@
+"""What failed, by cause; and one event with everything that was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import undefer
+
+from app import clock
+from app.domain.event_causes import Cause, Group, cause_of, grouped
+from app.domain.folding import fold
+from app.domain.states import EventStatus, PinJobStatus
+from app.errors import NotFound
+from app.models import (
+    Accommodation,
+    AuditEntry,
+    ChannelEvent,
+    ChannelEventAttempt,
+    PinJob,
+    Property,
+    Reservation,
+)
+from app.services import event_lists
+from app.services.event_lists import HEAVY, MOST_OF_A_CAUSE, EventFilter, EventRow
+from app.transaction import transaction
+
+#: failures that are put into groups at most; the page says so
+WINDOW = 1000
+#: rows shown under each cause, and causes shown at all
+SHOWN = 3
+CAUSES = 20
+PIN_ORDERS = "pin"
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """One cause: how many, since when, and the few that are shown."""
+
+    cause: Cause
+    ids: tuple[UUID, ...]
+    first_at: datetime
+    last_at: datetime
+    shown: tuple[EventRow, ...]
+    hit: tuple[EventRow, ...]  # those whose guests come soonest
+
+
+@dataclass(frozen=True, slots=True)
+class PinOrder:
+    """A PIN order that ran out of tries, with whom it keeps out (or lets in for too long)."""
+
+    order: PinJob
+    stay: Reservation | None
+    room: Accommodation | None
+    house: Property | None
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """An event, its tries, who did something about it, and how many failed alike."""
+
+    row: EventRow
+    attempts: tuple[ChannelEventAttempt, ...]
+    deeds: tuple[AuditEntry, ...]
+    alike: int
+
+
+def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
+    """The latest failures by cause, the largest first, and how many causes are not shown.
+
+    Three statements, however many failed.
+    """
+    failed = replace(filters, status=(EventStatus.FAILED,), page=1)
+    with transaction() as session:
+        events = session.scalars(
+            select(ChannelEvent)
+            .where(*event_lists.conditions(failed))
+            .options(*HEAVY)
+            .order_by(ChannelEvent.received_at.desc(), ChannelEvent.id.desc())
+            .limit(WINDOW)
+        ).all()
+        groups = grouped((_cause(event), event) for event in events)
+        known = {row.event.id: row for row in event_lists.rows(session, events)}
+    found = [_failures(group, known) for group in groups[:CAUSES]]
+    return found, len(groups) - len(found)
+
+
+def pin_orders(filters: EventFilter) -> list[Group[PinOrder]]:
+    """PIN orders among the failures, by cause; empty where the filters speak of events only."""
+    if filters.status and EventStatus.FAILED not in filters.status:
+        return []
+    if filters.type or filters.direction == "inbound" or filters.cause:
+        return []
+    wanted = (
+        select(PinJob, Reservation, Accommodation, Property)
+        .outerjoin(Reservation, Reservation.id == PinJob.reservation_id)
+        .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id)
+        .outerjoin(Property, Property.id == Reservation.property_id)
+        .where(PinJob.status == PinJobStatus.FAILED)
+        .order_by(Reservation.check_in_at, PinJob.id)
+        .limit(WINDOW)
+    )
+    if filters.property_id:
+        wanted = wanted.where(Reservation.property_id == filters.property_id)
+    if filters.from_:
+        wanted = wanted.where(PinJob.updated_at >= filters.from_)
+    if filters.to:
+        wanted = wanted.where(PinJob.updated_at < filters.to)
+    with transaction() as session:
+        found = [PinOrder(*row) for row in session.execute(wanted)]
+    return grouped(
+        (cause_of(PIN_ORDERS, each.order.last_error_kind, None), each)
+        for each in found
+        if filters.q is None or _names(each, filters.q)
+    )
+
+
+def detail(event_id: UUID) -> Detail:
+    """One event with its payload. Raises NotFound. Six statements."""
+    with transaction() as session:
+        event = session.get(ChannelEvent, event_id, options=[undefer("*")])
+        if event is None:
+            raise NotFound("no such event")
+        (row,) = event_lists.rows(session, [event])
+        attempts = session.scalars(
+            select(ChannelEventAttempt)
+            .where(ChannelEventAttempt.event_id == event_id)
+            .order_by(ChannelEventAttempt.number.desc(), ChannelEventAttempt.started_at.desc())
+        ).all()
+        deeds = session.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.entity == "event", AuditEntry.entity_id == str(event_id))
+            .order_by(AuditEntry.at.desc())
+            .limit(20)
+        ).all()
+        alike = 0
+        if event.status == EventStatus.FAILED and event.last_error_kind:
+            others = session.scalars(
+                select(ChannelEvent.last_error)
+                .where(
+                    ChannelEvent.status == EventStatus.FAILED,
+                    ChannelEvent.source == event.source,
+                    ChannelEvent.last_error_kind == event.last_error_kind,
+                    ChannelEvent.id != event_id,
+                )
+                .limit(MOST_OF_A_CAUSE)
+            )
+            mine, kind = _cause(event), event.last_error_kind
+            alike = sum(cause_of(event.source, kind, error) == mine for error in others)
+    return Detail(row, tuple(attempts), tuple(deeds), alike)
+
+
+def hit_soonest(rows: Sequence[EventRow], most: int = 2) -> tuple[EventRow, ...]:
+    """Whose guests are here or come next, each stay once."""
+    now = clock.utcnow()
+    stays = {
+        row.stay.id: row
+        for row in rows
+        if row.stay is not None and row.stay.check_out_at > now and row.stay.status != "cancelled"
+    }
+    ordered = sorted(stays.values(), key=_arrival)
+    return tuple(ordered[:most])
+
+
+def _arrival(row: EventRow) -> datetime:
+    assert row.stay is not None
+    return row.stay.check_in_at
+
+
+def _cause(event: ChannelEvent) -> Cause:
+    return cause_of(event.source, event.last_error_kind, event.last_error)
+
+
+def _failures(group: Group[ChannelEvent], known: dict[UUID, EventRow]) -> Failures:
+    rows = [known[event.id] for event in group.members]
+    moments = [event.received_at for event in group.members]
+    return Failures(
+        group.cause,
+        tuple(event.id for event in group.members),
+        min(moments),
+        max(moments),
+        tuple(rows[:SHOWN]),
+        hit_soonest(rows),
+    )
+
+
+def _names(each: PinOrder, q: str) -> bool:
+    said = [str(each.order.id)]
+    if each.stay is not None:
+        said += [
+            each.stay.guest_name or "",
+            each.stay.external_id or "",
+            each.stay.external_code or "",
+        ]
+    if each.room is not None:
+        said += [each.room.name, each.room.number or ""]
+    return fold(q) in fold(" ".join(said))
