@@ -48,9 +48,7 @@ class Clock:
 
 
 @pytest.fixture(scope="session")
-def engines(
-    tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Iterator[TestEngines]:
+def engines(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[TestEngines]:
     base = tmp_path_factory.getbasetemp()
     running = start_test_engines(base if worker_id == "master" else base.parent)
     yield running
@@ -149,9 +147,7 @@ def test_database(engines: TestEngines, migrated_template: str, worker_id: str) 
 def session_app(
     test_database: str, redis_url: str, make_settings: Callable[..., config.Settings]
 ) -> Iterator[Flask]:
-    app = create_app(
-        make_settings(DATABASE_URL=test_database, REDIS_URL=redis_url), testing=True
-    )
+    app = create_app(make_settings(DATABASE_URL=test_database, REDIS_URL=redis_url), testing=True)
     yield app
     with app.app_context():
         db.engine.dispose()
