@@ -263,6 +263,8 @@ def _installed(
     if not credential.sent_window_differs:
         return _result(facts, Verdict.YES, Cause.ON_LOCK, None, since=since)
     next_at = order.next_attempt_at if order else None
+    if credential.error_kind == "key_missing":
+        return _sending(facts, order, credential.error_kind, now)
     if order is not None and order.attempts >= FAILED_FROM_TRY:
         return _result(
             facts, Verdict.NO, Cause.CHANGE_FAILED, LinkKey.SENT, since=since, next_at=next_at

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -70,15 +70,15 @@ def revoke(reservation_id: UUID) -> None:
 
 def _work(reservation_id: UUID) -> None:
     mine = PinJob.reservation_id == reservation_id
-    while pin_removal.remove(mine):
-        pass
-    while pin_delivery.deliver(mine):
+    while pin_removal.remove(mine) or pin_delivery.deliver(mine):
         pass
 
 
 def revoke_one(credential_id: UUID) -> None:
-    """Take off a PIN whose reservation no longer exists (DECISIONS 2)."""
-    while pin_removal.remove(PinJob.credential_id == credential_id):
+    """Take off a PIN whose reservation no longer exists (DECISIONS 2). An order to send it, left
+    from before, ends too."""
+    mine = PinJob.credential_id == credential_id
+    while pin_removal.remove(mine) or pin_delivery.deliver(mine):
         pass
 
 
@@ -99,28 +99,27 @@ def reprocess(reservation_id: UUID, *, actor: Actor) -> str:
         if reservation.status not in NEEDS_PIN:
             raise Conflict(f"The reservation is {reservation.status}: it gets no PIN.")
         lock = _lock_of(session, reservation)
-        job = _open_generate(session, reservation_id)
         window = pin_plan.window_of(session, reservation)
         if window is None or window.closes_at <= now:
             raise Conflict("The stay is over: it gets no PIN.")
         if window.rival is not None:
             raise Conflict("The room is double-booked: move one of the two stays first.")
+        orders = _open_orders(session, reservation_id)
         for credential in _live(session, reservation_id):
             if credential.state != CredentialState.REVOKING:
                 order_revoke(
                     session,
                     credential,
-                    _open_revoke(session, credential.id),
+                    orders.removal(credential),
                     RevokeReason.REPROCESSED,
                     now,
                 )
+        job = orders.generate
         if job is None:
             job = PinJob(
                 reservation_id=reservation_id,
                 kind=PinJobKind.GENERATE,
                 job_id=gen_id(reservation_id),
-                valid_from=window.opens_at,
-                expires_at=window.closes_at,
                 status=PinJobStatus.SCHEDULED,
             )
             session.add(job)
@@ -131,11 +130,11 @@ def reprocess(reservation_id: UUID, *, actor: Actor) -> str:
         job.last_error = job.last_error_kind = None
         if job.status != PinJobStatus.RUNNING:
             job.status = PinJobStatus.SCHEDULED
-        vendors.lift_pause(session, lock.vendor)
         reservation.processed_at = now
         alerts.resolve(session, "pin_late", f"reservation:{reservation_id}")
         audit.record(session, actor, "reprocess", "reservation", reservation_id)
         session.flush()
+        vendors.lift_pause(session, lock.vendor)
         pin_alarms.arm(session, reservation_id)
     return gen_id(reservation_id)
 
@@ -148,26 +147,21 @@ def request_revoke(reservation_id: UUID, *, actor: Actor) -> str:
     now = clock.utcnow()
     with transaction() as session:
         _locked(session, reservation_id)
+        orders = _open_orders(session, reservation_id)
         live = _live(session, reservation_id)
         if not live:
             raise Conflict("There is no PIN to revoke.")
-        generate_job = _open_generate(session, reservation_id)
-        if generate_job is not None:
-            generate_job.status = PinJobStatus.CANCELLED
-            generate_job.next_attempt_at = None
-            generate_job.finished_at = now
+        if orders.generate is not None:
+            orders.generate.status = PinJobStatus.CANCELLED
+            orders.generate.next_attempt_at = None
+            orders.generate.finished_at = now
         for credential in live:
-            order_revoke(
-                session,
-                credential,
-                _open_revoke(session, credential.id),
-                RevokeReason.MANUAL,
-                now,
-            )
-            lock = session.get_one(Lock, credential.lock_id)
-            vendors.lift_pause(session, lock.vendor)
+            order_revoke(session, credential, orders.removal(credential), RevokeReason.MANUAL, now)
+        alerts.resolve(session, "pin_late", f"reservation:{reservation_id}")
         audit.record(session, actor, "revoke", "reservation", reservation_id)
         session.flush()
+        for lock_id in {credential.lock_id for credential in live}:
+            vendors.lift_pause(session, session.get_one(Lock, lock_id).vendor)
         pin_alarms.arm(session, reservation_id)
     return rev_id(reservation_id)
 
@@ -280,8 +274,10 @@ def watch_deadlines(now: datetime) -> int:
                 Reservation.check_out_at > now,
                 Credential.id.is_(None),
                 PinJob.created_at <= now - timedelta(minutes=2),
+                ~_taken_off(),
             )
             .distinct()
+            .order_by(Reservation.id)
             .limit(BATCH)
         ).all()
         for reservation_id, room in late:
@@ -294,6 +290,24 @@ def watch_deadlines(now: datetime) -> int:
                 "Open the reservation: it says what failed, and what helps.",
             )
     return len(late)
+
+
+def _taken_off() -> ColumnElement[bool]:
+    """Stays whose latest PIN a person took off, with none on its way: nobody waits for it."""
+    newest = (
+        select(Credential.revoke_reason)
+        .where(Credential.reservation_id == Reservation.id)
+        .order_by(Credential.created_at.desc())
+        .limit(1)
+        .correlate(Reservation)
+        .scalar_subquery()
+    )
+    coming = exists().where(
+        PinJob.reservation_id == Reservation.id,
+        PinJob.kind == PinJobKind.GENERATE,
+        PinJob.status.in_(OPEN_JOBS),
+    )
+    return (func.coalesce(newest, "") == RevokeReason.MANUAL) & ~coming.correlate(Reservation)
 
 
 def orphans(session: Session, reservation_ids: list[UUID]) -> set[UUID]:
@@ -317,7 +331,8 @@ def orphans(session: Session, reservation_ids: list[UUID]) -> set[UUID]:
 
 
 def _locked(session: Session, reservation_id: UUID) -> Reservation:
-    reservation = session.get(Reservation, reservation_id, with_for_update=True)
+    # Not plain FOR UPDATE: a worker that writes a credential of it holds its key share.
+    reservation = session.get(Reservation, reservation_id, with_for_update={"key_share": True})
     if reservation is None:
         raise NotFound("No such reservation.")
     return reservation
@@ -348,25 +363,25 @@ def _live(session: Session, reservation_id: UUID) -> list[Credential]:
     )
 
 
-def _open_generate(session: Session, reservation_id: UUID) -> PinJob | None:
-    return session.scalars(
-        select(PinJob)
-        .where(
-            PinJob.reservation_id == reservation_id,
-            PinJob.kind == PinJobKind.GENERATE,
-            PinJob.status.in_(OPEN_JOBS),
-        )
-        .with_for_update()
-    ).first()
+@dataclass(frozen=True, slots=True)
+class _Orders:
+    """The open orders of one stay, locked before its credentials, as a plan does."""
+
+    generate: PinJob | None
+    removals: dict[UUID | None, PinJob]
+
+    def removal(self, credential: Credential) -> PinJob | None:
+        return self.removals.get(credential.id)
 
 
-def _open_revoke(session: Session, credential_id: UUID) -> PinJob | None:
-    return session.scalars(
+def _open_orders(session: Session, reservation_id: UUID) -> _Orders:
+    jobs = session.scalars(
         select(PinJob)
-        .where(
-            PinJob.credential_id == credential_id,
-            PinJob.kind == PinJobKind.REVOKE,
-            PinJob.status.in_(OPEN_JOBS),
-        )
+        .where(PinJob.reservation_id == reservation_id, PinJob.status.in_(OPEN_JOBS))
+        .order_by(PinJob.id)
         .with_for_update()
-    ).first()
+        .execution_options(populate_existing=True)
+    ).all()
+    generate = next((job for job in jobs if job.kind == PinJobKind.GENERATE), None)
+    removals = {job.credential_id: job for job in jobs if job.kind == PinJobKind.REVOKE}
+    return _Orders(generate, removals)

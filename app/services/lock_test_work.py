@@ -29,8 +29,9 @@ from app.queue import client as queue
 from app.runtime import pin_vault
 from app.services import alerts, leases, lock_readings, lock_tests, vendors
 from app.services.leases import EARLY, LEASE
-from app.services.pin_delivery import LATE_MARGIN, START_MARGIN, fresh_pin
+from app.services.pin_digits import fresh_pin
 from app.services.pin_lookup import find
+from app.services.pin_sending import LATE_MARGIN, START_MARGIN
 from app.transaction import in_transaction, transaction
 
 log = structlog.get_logger(__name__)

@@ -24,7 +24,7 @@ from app.services import audit, vendors
 from app.services.audit import Actor
 from app.services.inputs import conflicts
 from app.services.leases import EARLY
-from app.services.pin_delivery import fresh_pin
+from app.services.pin_digits import fresh_pin
 from app.services.pin_lookup import new_name
 from app.transaction import transaction
 

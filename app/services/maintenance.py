@@ -19,6 +19,7 @@ from app.services import (
     lock_devices,
     lock_health,
     lock_tests,
+    pin_upkeep,
     reconciliation,
 )
 from app.transaction import transaction
@@ -40,6 +41,7 @@ SWEEPERS: dict[str, Callable[[datetime], int]] = {
 
 #: Each looks for one kind of trouble that no event announces, and says how much there is.
 WATCHERS: dict[str, Callable[[datetime], int]] = {
+    "pins": lambda now: pin_upkeep.mend(now),
     "late": lambda now: credentials.watch_deadlines(now),
     "locks": lambda now: lock_health.watch(now),
 }

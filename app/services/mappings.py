@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -224,7 +224,9 @@ def _held(session: Session, accommodation_id: UUID) -> Accommodation:
 def _pair(session: Session, accommodation_id: UUID, lock_id: UUID) -> tuple[Accommodation, Lock]:
     """Both sides, locked in this order everywhere, so that the loser of a race is told (C-19)."""
     accommodation = _held(session, accommodation_id)
-    lock = session.scalar(select(Lock).where(Lock.id == lock_id).with_for_update(key_share=True))
+    # Not the lock's row: a plan takes the orders on it next, and workers take it after those.
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(lock_id), 0))))
+    lock = session.get(Lock, lock_id)
     if lock is None:
         raise NotFound("no such lock")
     return accommodation, lock

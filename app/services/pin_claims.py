@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain.pin_patience import EARLY, FAILED_FROM_TRY, LEASE, next_try, stands_failed
-from app.domain.states import PinJobKind, PinJobStatus
+from app.domain.states import OPEN_JOBS, PinJobKind, PinJobStatus
 from app.integrations.errors import IntegrationError
 from app.models import PinJob
 from app.services.pin_orders import finish
@@ -31,16 +31,22 @@ def free(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def claim(session: Session, *owner: ColumnElement[bool]) -> PinJob | None:
-    """The most pressing due order of `owner`, marked as ours; None when nothing is due or another
-    worker has it. Removals come first: they free the lock for what follows."""
+def claim(session: Session, kind: PinJobKind, *owner: ColumnElement[bool]) -> PinJob | None:
+    """The most pressing due order of that kind and `owner`, marked as ours; None when nothing is
+    due or another worker has it."""
+    # All orders of the owner are locked, by id, before any credential: so does a plan.
+    session.execute(
+        select(PinJob.id)
+        .where(PinJob.status.in_(OPEN_JOBS), *owner)
+        .order_by(PinJob.id)
+        .with_for_update()
+    ).all()
     now = clock.utcnow()
     chosen = (
         select(PinJob.id)
-        .where(due(now), *owner)
-        .order_by((PinJob.kind == PinJobKind.REVOKE).desc(), PinJob.next_attempt_at, PinJob.id)
+        .where(PinJob.kind == kind, due(now), *owner)
+        .order_by(PinJob.next_attempt_at, PinJob.id)
         .limit(1)
-        .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
     return session.scalars(
@@ -57,12 +63,45 @@ def claim(session: Session, *owner: ColumnElement[bool]) -> PinJob | None:
     ).first()
 
 
-def held(session: Session, job_id: UUID, token: UUID | None) -> PinJob | None:
-    """The order again, locked, to record what came of it; None when another worker took it over."""
-    job = session.get(PinJob, job_id, with_for_update=True, populate_existing=True)
-    if job is None or job.lease_token != token:
-        return None
-    return job
+def orders(session: Session, job_id: UUID, credential_id: UUID) -> dict[UUID, PinJob]:
+    """The order again, and every other one of its credential, locked by id to record an outcome."""
+    found = session.scalars(
+        select(PinJob)
+        .where(or_(PinJob.id == job_id, PinJob.credential_id == credential_id))
+        .order_by(PinJob.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {job.id: job for job in found}
+
+
+def ours(job: PinJob | None, token: UUID | None) -> PinJob | None:
+    """The order if it is still in our hands; None when another worker took it over."""
+    return job if job is not None and job.lease_token == token else None
+
+
+def in_hand(
+    session: Session,
+    reservation_id: UUID | None,
+    credential_id: UUID | None,
+    *,
+    but: UUID | None = None,
+) -> bool:
+    """Whether a worker may be talking to a lock about this stay's PIN at this moment. An order that
+    was withdrawn or turned to another credential meanwhile still counts: its call is on its way."""
+    mine = [PinJob.credential_id == credential_id] if credential_id else []
+    if reservation_id is not None:
+        mine.append(PinJob.reservation_id == reservation_id)
+    if not mine:
+        return False
+    busy = exists().where(
+        or_(*mine),
+        PinJob.kind == PinJobKind.GENERATE,
+        PinJob.lease_until > clock.utcnow(),
+    )
+    if but is not None:
+        busy = busy.where(PinJob.id != but)
+    return bool(session.scalar(select(busy)))
 
 
 def renew(job_id: UUID, token: UUID | None) -> bool:
@@ -78,7 +117,7 @@ def renew(job_id: UUID, token: UUID | None) -> bool:
 
 def let_go(job: PinJob, again_at: datetime | None) -> None:
     """Hand an order back without counting the try."""
-    job.attempts -= 1
+    job.attempts = max(job.attempts - 1, 0)
     if job.status == PinJobStatus.RUNNING:
         tired = job.attempts >= FAILED_FROM_TRY
         job.status = PinJobStatus.FAILED if tired else PinJobStatus.SCHEDULED

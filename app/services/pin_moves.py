@@ -22,7 +22,7 @@ from app.domain.states import OPEN_JOBS, WANTED, PinJobKind
 from app.errors import Conflict, FieldError
 from app.models import Accommodation, Credential, PinJob, Reservation
 from app.models.columns import among
-from app.services.pin_plan import MEMORY as _MEMORY
+from app.services.pin_doors import MEMORY as _MEMORY
 from app.transaction import in_transaction, transaction
 
 

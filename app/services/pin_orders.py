@@ -76,12 +76,14 @@ class NewJobs:
             )
         )
 
-    def revoke(self, reservation_id: UUID, window: Window) -> None:
+    def revoke(
+        self, reservation_id: UUID, window: Window, *, credential_id: UUID | None = None
+    ) -> None:
         """Take the PIN off when the window closes."""
         self._rows.append(
             (
                 reservation_id,
-                None,
+                credential_id,
                 PinJobKind.REVOKE.value,
                 rev_id(reservation_id),
                 window.closes_at,
@@ -160,6 +162,38 @@ def order_revoke(
     if alarms is None:
         ring.ring_after_commit()
     return job
+
+
+def order_generate(
+    session: Session, credential: Credential, job: PinJob | None, at: datetime
+) -> PinJob | None:
+    """Have a credential sent, or sent again, at that moment. `job` is the stay's open generate
+    order, if any. None without a stay: then its removal is what matters."""
+    if credential.reservation_id is None:
+        return None
+    if job is None:
+        job = PinJob(
+            reservation_id=credential.reservation_id,
+            kind=PinJobKind.GENERATE,
+            job_id=gen_id(credential.reservation_id),
+            run_at=at,
+            attempts=credential.attempts,
+            status=PinJobStatus.SCHEDULED,
+        )
+        session.add(job)
+    elif job.status == PinJobStatus.RUNNING:
+        return job
+    job.credential_id = credential.id
+    job.valid_from, job.expires_at = credential.valid_from, credential.expires_at
+    job.next_attempt_at = at
+    return job
+
+
+def reopen(session: Session, credential: Credential, now: datetime) -> None:
+    """It was believed gone, and the vendor has it: off with it, again."""
+    reason = RevokeReason(credential.revoke_reason or RevokeReason.WINDOW_OVER)
+    credential.revoked_at = credential.revoke_sent_at = credential.purged_at = None
+    order_revoke(session, credential, None, reason, now)
 
 
 def end(credential: Credential, now: datetime) -> None:

@@ -12,7 +12,7 @@ from app.domain.states import OPEN_JOBS, CredentialState, PinJobKind, PinJobStat
 from app.models import Credential, Lock, PinJob
 from app.runtime import pin_vault
 from app.services import pin_alarms
-from app.services.pin_delivery import fresh_pin
+from app.services.pin_digits import fresh_pin
 
 _NEVER_SENT = (CredentialState.REQUESTED, CredentialState.FAILED)
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.domain.states import CredentialState, PinJobKind, PinJobStatus, RevokeReason
+from app.domain.pin_patience import EARLY
+from app.domain.states import WANTED, CredentialState, PinJobKind, PinJobStatus, RevokeReason
 from app.errors import Unavailable
 from app.integrations.errors import IntegrationError, NotConfigured
 from app.integrations.locks import LockClient, LockTarget
 from app.models import Credential, Lock, PinJob
-from app.services import alerts, lock_readings, pin_alarms, pin_claims, vendors
+from app.services import alerts, leases, lock_readings, pin_alarms, pin_claims, vendors
 from app.services.pin_lookup import find
 from app.services.pin_orders import end, finish
 from app.transaction import in_transaction, transaction
@@ -47,7 +48,7 @@ class _Task:
 def remove(*owner: ColumnElement[bool]) -> bool:
     """Carry out the next due revoke order of `owner`; False when there is none."""
     with transaction() as session:
-        job = pin_claims.claim(session, PinJob.kind == PinJobKind.REVOKE, *owner)
+        job = pin_claims.claim(session, PinJobKind.REVOKE, *owner)
         if job is None:
             return False
         task = _prepare(session, job)
@@ -59,7 +60,8 @@ def remove(*owner: ColumnElement[bool]) -> bool:
         raise RuntimeError("a lock is never called inside a transaction")
     try:
         client = vendors.lock_client(task.vendor)
-        ref = _delete(client, task)
+        with leases.renewed(lambda: pin_claims.renew(task.job_id, task.token)):
+            ref = _delete(client, task)
     except Unavailable as exc:
         _record_failure(task, NotConfigured(exc.message, vendor=task.vendor))
     except IntegrationError as exc:
@@ -78,22 +80,17 @@ def _prepare(session: Session, job: PinJob) -> _Task | None:
         if job.credential_id
         else None
     )
+    if credential is not None and credential.state in WANTED:
+        if credential.expires_at > now + EARLY:
+            pin_claims.let_go(job, credential.expires_at)  # extended since the order was written
+            return None
+        _begin(session, job, credential, now)
     if credential is None or credential.state == CredentialState.REVOKED:
         # The window closed on a PIN that never was, or somebody was faster.
         finish(job, PinJobStatus.DONE, now)
         return None
-    if credential.state != CredentialState.REVOKING:
-        credential.revoke_reason = job.reason or RevokeReason.WINDOW_OVER
-        credential.revoke_requested_at = now
-        if credential.sent_at is None and credential.vendor_ref is None:
-            end(credential, now)
-            finish(job, PinJobStatus.DONE, now)
-            return None
-        credential.state = CredentialState.REVOKING
     lock = session.get_one(Lock, credential.lock_id)
-    pause = vendors.paused_until(session, lock.vendor)
-    if pause is None and credential.vendor_ref is None and _being_sent(session, credential):
-        pause = now + IN_FLIGHT
+    pause = _settling(session, credential, now) or vendors.paused_until(session, lock.vendor)
     if pause is not None:
         pin_claims.let_go(job, pause)
         return None
@@ -109,19 +106,26 @@ def _prepare(session: Session, job: PinJob) -> _Task | None:
     )
 
 
-def _being_sent(session: Session, credential: Credential) -> bool:
-    """Whether a worker may be creating this PIN at this moment."""
-    return bool(
-        session.scalar(
-            select(
-                exists().where(
-                    PinJob.credential_id == credential.id,
-                    PinJob.kind == PinJobKind.GENERATE,
-                    PinJob.lease_until > clock.utcnow(),
-                )
-            )
-        )
-    )
+def _begin(session: Session, job: PinJob, credential: Credential, now: datetime) -> None:
+    """The window is over: from now on the PIN must go."""
+    credential.revoke_reason = job.reason or RevokeReason.WINDOW_OVER
+    credential.revoke_requested_at = now
+    if credential.sent_at is None and credential.vendor_ref is None:
+        end(credential, now)
+    else:
+        credential.state = CredentialState.REVOKING
+    if credential.reservation_id is not None:
+        alerts.resolve(session, "pin_late", f"reservation:{credential.reservation_id}")
+
+
+def _settling(session: Session, credential: Credential, now: datetime) -> datetime | None:
+    """Until when a removal waits because the PIN may still be on its way to the vendor."""
+    if pin_claims.in_hand(session, credential.reservation_id, credential.id):
+        return now + IN_FLIGHT
+    if credential.vendor_ref is None and credential.sent_at is not None:
+        visible = credential.sent_at + lock_readings.SETTLING
+        return visible if visible > now else None
+    return None
 
 
 def _delete(client: LockClient, task: _Task) -> str | None:
@@ -132,7 +136,6 @@ def _delete(client: LockClient, task: _Task) -> str | None:
         if found is None:
             return None
         ref = found.ref
-        pin_claims.renew(task.job_id, task.token)
     client.delete_pin(task.target, ref)
     return ref
 
@@ -140,23 +143,31 @@ def _delete(client: LockClient, task: _Task) -> str | None:
 def _record_accepted(task: _Task, ref: str | None) -> None:
     now = clock.utcnow()
     with transaction() as session:
-        job = session.get(PinJob, task.job_id, with_for_update=True)
+        orders = pin_claims.orders(session, task.job_id, task.credential_id)
         credential = session.get_one(Credential, task.credential_id, with_for_update=True)
+        lock = lock_readings.held_lock(session, task.lock_id)
+        job = orders.get(task.job_id)
+        if ref is None and credential.vendor_ref is not None:
+            # Somebody has found it since we looked: once more, by its reference.
+            if (mine := pin_claims.ours(job, task.token)) is not None:
+                pin_claims.let_go(mine, now)
+            return
         credential.last_error = credential.last_error_kind = None
         if ref is None:
             end(credential, now)
             if job is not None:
                 finish(job, PinJobStatus.DONE, now)
             alerts.resolve(session, "revoke_overdue", f"credential:{credential.id}")
+            lock_readings.look_again(lock, now)  # the vendor may carry it out late
             return
         if credential.vendor_ref is None:
             credential.vendor_ref = ref
         if credential.state != CredentialState.REVOKED:
-            lock = session.get_one(Lock, task.lock_id, with_for_update=True)
             if credential.revoke_sent_at is None or lock.next_read_at is None:
                 lock_readings.watch(session, lock, now)
             credential.revoke_sent_at = now
-        if job is None or job.lease_token != task.token:
+        job = pin_claims.ours(job, task.token)
+        if job is None:
             return
         job.lease_until = job.lease_token = None
         job.last_error = job.last_error_kind = None
@@ -170,13 +181,15 @@ def _record_accepted(task: _Task, ref: str | None) -> None:
 def _record_failure(task: _Task, error: IntegrationError) -> None:
     now = clock.utcnow()
     with transaction() as session:
-        job = pin_claims.held(session, task.job_id, task.token)
+        orders = pin_claims.orders(session, task.job_id, task.credential_id)
+        credential = session.get_one(Credential, task.credential_id, with_for_update=True)
+        lock = lock_readings.held_lock(session, task.lock_id)
+        job = pin_claims.ours(orders.get(task.job_id), task.token)
         if job is None:
             return
         pin_claims.record_failure(job, error, now, now + PATIENCE)
         if error.kind == "quota":
             job.next_attempt_at = vendors.paused_until(session, task.vendor) or job.next_attempt_at
-        credential = session.get_one(Credential, task.credential_id, with_for_update=True)
         credential.last_error, credential.last_error_kind = str(error)[:500], error.kind
         credential.next_attempt_at = job.next_attempt_at
         if job.status == PinJobStatus.FAILED:
@@ -189,7 +202,6 @@ def _record_failure(task: _Task, error: IntegrationError) -> None:
                 lock_readings.REVOKE_HELP,
             )
         # Whether or not the delete arrived, the lock itself knows.
-        lock = session.get_one(Lock, task.lock_id)
         lock_readings.note_silence(lock, error, now)
         if lock.next_read_at is None:
             lock_readings.watch(session, lock, now)

@@ -147,7 +147,7 @@ def read(
 ) -> dict[str, Row]:
     """The stored rows by external id, locked in the order of that id: every writer uses it, so
     that a webhook and a run wait for each other instead of for ever."""
-    sql = text(_READ + " FOR UPDATE OF r" if lock else _READ)
+    sql = text(_READ + " FOR NO KEY UPDATE OF r" if lock else _READ)
     rows = session.execute(sql, {"channel": channel, "ids": list(external_ids)}).mappings()
     return {row["external_id"]: dict(row) for row in rows}
 

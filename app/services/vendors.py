@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import cast
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,8 @@ from app.transaction import transaction
 QUIET = timedelta(seconds=30)
 #: how long a spent quota pauses every order before one is tried again
 QUOTA_PAUSE = timedelta(minutes=15)
+#: how long the others wait for the first call after such a pause
+PROBE = timedelta(seconds=30)
 #: a clock this far off is an alarm (contracts/tuya.md §10)
 SKEW_SECONDS = 60.0
 
@@ -67,11 +70,23 @@ def state(session: Session, vendor: str) -> VendorState | None:
 
 
 def paused_until(session: Session, vendor: str) -> datetime | None:
-    """Until when a spent quota pauses this vendor's orders; None when it does not."""
-    known = session.get(VendorState, vendor)
-    if known is None or known.paused_until is None or known.paused_until <= clock.utcnow():
+    """Until when a spent quota pauses this vendor's orders; None when the caller may go on.
+
+    Once the pause is over one caller goes first, and the rest wait for what comes of it.
+    """
+    now = clock.utcnow()
+    known = session.get(VendorState, vendor, populate_existing=True)
+    if known is None or known.paused_until is None:
         return None
-    return known.paused_until
+    if known.paused_until > now:
+        return known.paused_until
+    probing = session.execute(
+        update(VendorState)
+        .where(VendorState.vendor == vendor, VendorState.paused_until <= now)
+        .values(paused_until=now + PROBE)
+        .execution_options(synchronize_session=False)
+    )
+    return None if probing.rowcount else now + PROBE  # type: ignore[attr-defined]
 
 
 def lift_pause(session: Session, vendor: str) -> None:
