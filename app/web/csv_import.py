@@ -32,6 +32,9 @@ ACTIONS = {
     "error": ("bad", "x", _l("Refused")),
 }
 COMPLAINTS: dict[str, Any] = {
+    "no such property": _l("No property has this name"),
+    "no such lock": _l("No lock has this device id"),
+    "no such accommodation": _l("There is no such room"),
     "must be an id (UUID)": _l("This is no id of ours"),
     "several properties have this name; use its id": _l("Several properties have this name"),
     "this property has no such room type": _l("This property has no such room type"),

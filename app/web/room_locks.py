@@ -8,9 +8,10 @@ from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.errors import Conflict, NotFound
-from app.services import accommodation_pages, locks, mapping_pages, mappings
+from app.services import accommodation_pages, locks, mapping_pages, mappings, matching
 from app.services.accommodation_pages import Unit
 from app.services.mapping_pages import Side
+from app.services.matching import MatchArgs
 from app.web import accommodations as accommodation_list
 from app.web import locks as lock_list
 from app.web.dates import gettext as _
@@ -132,6 +133,7 @@ def _choose_lock(
 ) -> ResponseReturnValue:
     guests = mapping_pages.affected(unit.accommodation.id) if unit.lock else ()
     own = unit.lock.id if unit.lock else None
+    likely = _likely(unit) if unit.lock is None else set()
     free: list[Side] = []
     taken: list[Side] = []
     for side in mapping_pages.locks():
@@ -142,13 +144,23 @@ def _choose_lock(
         status,
         unit=unit,
         form=form,
-        free=[(side.lock.id, _lock_name(side)) for side in free if side.lock],
+        likely=[(s.lock.id, _lock_name(s)) for s in free if s.lock and s.lock.id in likely],
+        free=[(s.lock.id, _lock_name(s)) for s in free if s.lock and s.lock.id not in likely],
         taken=taken,
         guests=guests,
         seen=mapping_pages.mark_of(guests),
         changed=changed,
         back=_back(unit.accommodation.id),
     )
+
+
+def _likely(unit: Unit) -> set[UUID]:
+    """The locks whose names say that they may be this room's."""
+    try:
+        found = matching.suggest_for(unit.accommodation.id, MatchArgs(most=3))
+    except (Conflict, NotFound):
+        return set()
+    return {each.lock.id for each in found.items}
 
 
 def _choose_room(

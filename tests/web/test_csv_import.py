@@ -62,16 +62,22 @@ def test_look_first_then_take_in(admin: FlaskClient) -> None:
 
 def test_a_bad_line_is_named_and_nothing_is_written(admin: FlaskClient) -> None:
     make_property(name="Vila")
-    table = "property;name;number;is_active\nVila;Ipê;1;true\nAtlantis;Duna;2;perhaps\nVila;;3;\n"
+    table = "property;name;number;is_active\nVila;Ipê;1;true\nVila;Duna;2;perhaps\nVila;;3;\n"
     look = send(admin, table)
     assert look.status_code == 422
     words = said_on(look)
     assert "2 lines are not right: nothing is written" in words
-    assert "Write true or false" in words or "This property does not exist any more" in words
+    assert "Write true or false" in words
     assert "Fill this in" in words
     assert 'name="text"' not in look.text  # there is nothing to press
     assert press(admin, PATH, text=table, apply="true").status_code == 409
     assert count() == 0
+
+
+def test_names_nobody_knows(admin: FlaskClient) -> None:
+    look = send(admin, "property,name\nAtlantis,Duna\n")
+    assert look.status_code == 422
+    assert "property : No property has this name" in said_on(look)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_what_goes_out_comes_in_again_unchanged(admin: FlaskClient) -> None:
 def test_mappings_come_in_as_well(admin: FlaskClient) -> None:
     room, lock = make_accommodation(name="Ipê", stays_id="EK10"), make_lock(device_id="bf01")
     look = send(admin, "stays_id,device_id\nEK10,bf01\nEK10,nothing\n")
-    assert "This lock does not exist any more" in said_on(look)
+    assert "No lock has this device id" in said_on(look)
     look = send(admin, "stays_id,device_id\nEK10,bf01\n")
     press(admin, PATH, text=text_of(look), apply="true")
     assert lock.name in admin.get(f"/accommodations/{room.id}").text

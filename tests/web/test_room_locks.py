@@ -60,6 +60,17 @@ def test_connect_a_free_lock(admin: FlaskClient) -> None:
     assert "Connected by Davi Lacerda" in page.replace("Coral ", "").replace(f"{lock.name} · ", "")
 
 
+def test_the_likely_lock_comes_first(admin: FlaskClient) -> None:
+    room = make_accommodation(name="Suíte Ipê", number=None)
+    make_lock(name="Alpendre")
+    likely = make_lock(name="SUITE IPE")
+    dialog = admin.get(f"/accommodations/{room.id}/map", headers=HTMX).text
+    probably = dialog.split('<optgroup label="Probably')[1].split("</optgroup>")[0]
+    assert f'value="{likely.id}"' in probably
+    assert "Alpendre" not in probably
+    assert "Alpendre" in dialog
+
+
 def test_a_lock_that_somebody_was_faster_with_is_refused_in_the_dialog(admin: FlaskClient) -> None:
     room, lock = make_accommodation(name="Coral"), make_lock(name="Porta 203")
     mappings.map_lock(make_accommodation(name="Duna").id, lock.id, actor=SYSTEM)
