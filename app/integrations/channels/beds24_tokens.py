@@ -235,9 +235,16 @@ class Account:
     def pausing(self, error: RateLimited) -> RateLimited:
         """The same error with a pause that holds: 429s were seen without Retry-After (§3)."""
         if error.retry_after is None:
-            known = self.credits.resets_in if self.credits is not None else None
-            error.retry_after = known if known is not None else PERIOD_SECONDS
+            error.retry_after = self._until_reset() or PERIOD_SECONDS
         return error
+
+    def _until_reset(self) -> float | None:
+        """Seconds to the end of the period by the latest meter; None when that is over."""
+        if self.credits is None or self.credits.resets_in is None:
+            return None
+        ends_at = self.credits.seen_at + timedelta(seconds=self.credits.resets_in)
+        left = (ends_at - clock.utcnow()).total_seconds()
+        return left if left > 0 else None
 
     def _mint(self, stale: str | None) -> Tokens:
         """A new access token in place of `stale`, unless another caller has brought one."""

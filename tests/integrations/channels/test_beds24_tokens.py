@@ -32,6 +32,7 @@ from app.integrations.errors import (
     Unreachable,
     Unreadable,
 )
+from tests.conftest import Clock
 from tests.integrations.vendor_server import hang_up, vendor
 
 NOW = datetime.now(UTC)
@@ -314,8 +315,19 @@ class TestCredits:
         beds24.answer = lambda request: httpx.Response(429, json={}, headers=headers)
         with pytest.raises(RateLimited) as caught:
             beds24.account.read("/bookings")
-        assert caught.value.retry_after == pause
+        assert caught.value.retry_after == pytest.approx(pause, abs=2)
         assert len(beds24.calls) == 1
+
+    def test_an_old_meter_is_counted_on(self, clock: Clock) -> None:
+        beds24 = Beds24(Tokens("r0", "a0", clock() + timedelta(hours=9)))
+        beds24.meter = self.WIRE
+        beds24.account.read("/bookings")
+        beds24.answer = lambda request: httpx.Response(429, json={})
+        for moved, pause in ((100, 112), (100, 12), (100, 300)):
+            clock.move(seconds=moved)
+            with pytest.raises(RateLimited) as caught:
+                beds24.account.read("/bookings")
+            assert caught.value.retry_after == pause
 
     def test_a_call_can_be_held_back(self) -> None:
         def hold() -> None:
