@@ -23,6 +23,8 @@ bp = Blueprint("matches", __name__, url_prefix="/matches")
 
 THRESHOLDS = (90, 80, 70, 60, 50)
 CONFIDENCES = {"high": _l("High"), "medium": _l("Medium"), "ambiguous": _l("Ambiguous")}
+#: suggestions shown at once; applying them makes room for the next
+SHOWN = 100
 #: locks without a room shown here; the list of locks has them all
 FREE_SHOWN = 20
 ANSWERS_SHOWN = "8"
@@ -41,7 +43,8 @@ def index() -> ResponseReturnValue:
     return render(
         "matches/index.html",
         fragments={"results": "results"},
-        items=items,
+        items=items[:SHOWN],
+        total=len(items),
         confident=[each for each in items if each.confidence == "high"],
         coverage=coverage,
         free=free,

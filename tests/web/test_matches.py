@@ -210,6 +210,20 @@ def test_nothing_is_said_twice() -> None:
     ]
 
 
+def test_a_thousand_suggestions_are_not_one_page(admin: FlaskClient) -> None:
+    rio = make_property(name="Casa do Rio")
+    for n in range(1, 122):
+        make_accommodation(rio, name=f"Quarto {n}", number=None)
+        make_lock(name=f"Quarto {n}")
+    page = admin.get("/matches")
+    assert len(rooms(page.text)) == 100
+    words = said_on(page)
+    assert "Suggestions 121" in words
+    assert "Apply 121 confident…" in words
+    assert "The first 100 are shown" in words
+    assert len(re.findall('name="pair"', admin.get("/matches/apply").text)) == 121
+
+
 def test_only_the_property_that_is_looked_at(
     admin: FlaskClient, pairs: dict[str, tuple[Accommodation, Lock]]
 ) -> None:
