@@ -35,7 +35,6 @@ def room_types() -> ResponseReturnValue:
     """The kinds of rooms of the property that is looked at."""
     return render(
         "settings/room_types.html",
-        fragments={"results": "results"},
         rows=settings_pages.room_types(navigation.property_id()),
         saved="saved" in request.args,
     )
