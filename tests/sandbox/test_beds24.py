@@ -18,6 +18,7 @@ import pytest
 import stamina
 from flask import Flask
 
+from app import config
 from app.integrations import http
 from app.integrations.channels.beds24 import Beds24Client, connect
 from app.integrations.channels.beds24_tokens import MemoryTokens, Tokens, exchange_invite
@@ -171,6 +172,14 @@ class TestKeys:
         assert len(given["BEDS24_WEBHOOK_SECRET"]) >= 32
         assert credentials(tmp_path, port=9001) == given
         assert given["BEDS24_REFRESH_TOKEN"] not in repr(KEYS)
+
+    def test_the_product_starts_with_them(self, tmp_path: Path) -> None:
+        servers = {"DATABASE_URL": "postgres://localhost/x", "REDIS_URL": "redis://localhost"}
+        given = credentials(tmp_path, port=9001)
+        settings = config.load(servers | given, var=tmp_path)
+        assert settings.beds24_api_url == given["BEDS24_API_URL"]
+        assert settings.beds24_refresh_token == given["BEDS24_REFRESH_TOKEN"]
+        assert settings.beds24_webhook_secret == given["BEDS24_WEBHOOK_SECRET"]
 
     def test_another_machine_has_others(self) -> None:
         assert Keys.make().beds24_refresh_token != KEYS.beds24_refresh_token

@@ -6,6 +6,7 @@ examples (§10.11), and a webhook of either shape lands here.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -79,6 +80,7 @@ FREE_TEXT = {
     *("comments", "comment", "guestcomments", "hostcomments", "notes", "message", "groupnote"),
     *("apimessage", "text", "description", "voucher", "ratedescription"),
 }
+_NESTED = (str, dict, list)
 _LONG_NUMBER = re.compile(r"(?<![0-9])[2-6][0-9](?:[ -]?[0-9]){11,17}(?![0-9])")
 
 
@@ -176,9 +178,9 @@ def without_card_data(value: Any, key: str = "") -> Any:
     """A copy fit to be stored: card fields gone, card numbers in free text masked."""
     if isinstance(value, Mapping):
         return {
-            name: without_card_data(entry, _plain(name))
+            name: without_card_data(entry, plain) if isinstance(entry, _NESTED) else entry
             for name, entry in value.items()
-            if _plain(name) not in CARD_KEYS
+            if (plain := _plain(str(name))) not in CARD_KEYS
         }
     if isinstance(value, list):
         return [without_card_data(entry, key) for entry in value if not _is_card_item(entry)]
@@ -189,11 +191,12 @@ def without_card_data(value: Any, key: str = "") -> Any:
 
 def _is_card_item(entry: object) -> bool:
     """An info item (`{code, text}`) whose text is card data."""
-    return isinstance(entry, Mapping) and _plain(entry.get("code")) in CARD_KEYS
+    return isinstance(entry, Mapping) and _plain(str(entry.get("code"))) in CARD_KEYS
 
 
-def _plain(name: object) -> str:
-    return "".join(c for c in str(name).lower() if c.isalnum())
+@functools.lru_cache(maxsize=512)
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -212,6 +212,23 @@ class TestGet:
             beds24.get(" ")
         assert requests == []
 
+    def test_many_in_few_calls(self) -> None:
+        world = Beds24World()
+        world.page_size = 100
+        for n in range(0, 250, 2):
+            world.put(Booking(key=f"B{n}"))
+        world.put_broken("B1")
+        found = world.client.get_many([f"B{n}" for n in range(250)])
+        assert found.seen == {f"B{n}" for n in range(0, 250, 2)} | {"B1"}
+        assert (found.fetched, len(found.errors), len(world.requests)) == (126, 1, 3)
+        assert world.client.get_many([]).fetched == 0
+        assert len(world.requests) == 3
+
+    def test_bookings_nobody_asked_for(self) -> None:
+        beds24, _ = client(payload("bookings_page", "beds24"))
+        with pytest.raises(Unreadable):
+            beds24.get_many(["70000123"])
+
     def test_a_reference_is_looked_up_in_every_status(self) -> None:
         """§9: there is no idempotency key; what was created is found by our reference."""
         ours = payload("booking", "beds24") | {"apiReference": "tk-1"}
