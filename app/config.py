@@ -7,10 +7,8 @@ Every faulty variable is named at once with what was expected; a secret's value 
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,20 +179,28 @@ def _redis_url(reader: _Reader) -> str:
 
 
 def _generated(var: Path, name: str, make: Callable[[], str]) -> str:
-    """A local secret: made once, kept in `var/` readable by its owner only."""
+    """A local secret: made once, kept in `var/` readable by its owner only.
+
+    Several processes may ask at once: each writes its own under another name and links it, so one
+    of them wins and nobody reads a part.
+    """
     var.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = var / name.lower()
     if not path.exists():
-        # Linked into place complete: of processes that start together, none reads half a secret.
-        handle, draft = tempfile.mkstemp(dir=var)  # 0600
-        with os.fdopen(handle, "w") as stream:
-            stream.write(make() + "\n")
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        os.unlink(draft)
-    if value := path.read_text().strip():
-        return value
-    raise SettingsError([f"{name}: {path} is empty; delete it to have it made again"])
+        temporary = var / f".{path.name}-{secrets.token_hex(6)}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(make() + "\n")
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    value = path.read_text().strip()
+    if not value:
+        raise SettingsError([f"{name}: {path} is empty; delete it to have it made again"])
+    return value
 
 
 def _secret(reader: _Reader, name: str, *, production: bool, var: Path) -> str:

@@ -95,7 +95,7 @@ def test_from_nothing_to_a_page_and_back(start: Callable[..., Run]) -> None:
 
     third = start()
     assert wait_until(third.ready, READY_SECONDS, every=0.1), third.said
-    assert "password" not in third.said  # told once
+    assert "with the password" not in third.said  # told once
     with psycopg.connect(
         json.loads((first.var / "postgres.json").read_text())["url"]
     ) as connection:
