@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +25,7 @@ from app.models import (
     PinJob,
     Property,
     Reservation,
+    VendorState,
 )
 from app.services import event_lists
 from app.services.event_lists import HEAVY, MOST_OF_A_CAUSE, EventFilter, EventRow
@@ -198,3 +201,51 @@ def _names(each: PinOrder, q: str) -> bool:
     if each.room is not None:
         said += [each.room.name, each.room.number or ""]
     return fold(q) in fold(" ".join(said))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a batch would do, before it is done: whom it touches and whom it leaves out."""
+
+    ids: tuple[UUID, ...]
+    left_out: tuple[tuple[str, int], ...]  # a state and how many; "" are those that are gone
+    hit: tuple[EventRow, ...]
+    down: tuple[str, ...]  # sources that do not answer at present
+
+    @property
+    def digest(self) -> str:
+        """Names this very plan: another one is not carried out in its place."""
+        joined = "\n".join(sorted(str(id_) for id_ in self.ids))
+        return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+def plan(ids: Sequence[UUID], allowed: Sequence[str]) -> Plan:
+    """Look at the events that are meant, in five statements at most."""
+    unique = list(dict.fromkeys(ids))
+    with transaction() as session:
+        found = {
+            row.id: row
+            for row in session.execute(
+                select(ChannelEvent.id, ChannelEvent.status, ChannelEvent.source).where(
+                    ChannelEvent.id.in_(unique)
+                )
+            )
+        }
+        touched = [id_ for id_ in unique if id_ in found and found[id_].status in allowed]
+        chosen = set(touched)
+        left = Counter(
+            found[id_].status if id_ in found else "" for id_ in unique if id_ not in chosen
+        )
+        events = session.scalars(
+            select(ChannelEvent).where(ChannelEvent.id.in_(touched[:WINDOW])).options(*HEAVY)
+        ).all()
+        rows = event_lists.rows(session, events)
+        down = session.scalars(
+            select(VendorState.vendor)
+            .where(
+                VendorState.vendor.in_({found[id_].source for id_ in touched}),
+                VendorState.failing_since.is_not(None),
+            )
+            .order_by(VendorState.vendor)
+        ).all()
+    return Plan(tuple(touched), tuple(left.items()), hit_soonest(rows), tuple(down))
