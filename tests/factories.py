@@ -24,6 +24,8 @@ from app.transaction import transaction
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"
+#: names nothing; the same in every test process, which a random one in a test's name is not
+NO_SUCH_ID = "00000000-0000-4000-8000-000000000000"
 _number = itertools.count(1)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -16,6 +15,7 @@ from app.models import Accommodation, AccommodationSync, User
 from app.transaction import transaction
 from tests.conftest import Clock
 from tests.factories import (
+    NO_SUCH_ID,
     make_accommodation,
     make_mapping,
     make_property,
@@ -44,11 +44,11 @@ def stored(**where: object) -> Accommodation:
     [
         "/accommodations",
         "/accommodations/new",
-        f"/accommodations/{uuid4()}",
-        f"/accommodations/{uuid4()}/edit",
-        f"/accommodations/{uuid4()}/map",
-        f"/accommodations/{uuid4()}/unmap",
-        f"/accommodations/{uuid4()}/delete",
+        f"/accommodations/{NO_SUCH_ID}",
+        f"/accommodations/{NO_SUCH_ID}/edit",
+        f"/accommodations/{NO_SUCH_ID}/map",
+        f"/accommodations/{NO_SUCH_ID}/unmap",
+        f"/accommodations/{NO_SUCH_ID}/delete",
         "/accommodations/import",
         "/accommodations/export",
         "/accommodations/sync",

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, cast
-from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -19,7 +18,14 @@ from app.services import lock_test_work, lock_tests, vendors
 from app.services.audit import SYSTEM
 from app.transaction import transaction
 from tests.conftest import Clock
-from tests.factories import make_accommodation, make_lock, make_mapping, make_property, make_stay
+from tests.factories import (
+    NO_SUCH_ID,
+    make_accommodation,
+    make_lock,
+    make_mapping,
+    make_property,
+    make_stay,
+)
 from tests.web.conftest import sign_in
 from tests.web.forms import complaint_at, press, said_on, value_of
 from tests.web.scenes import NOON, TODAY, make_credential
@@ -41,7 +47,7 @@ def names(page: str) -> list[str]:
     return re.findall(r'class="who" href="/locks/[^"]+">([^<]+)<', page)
 
 
-@pytest.mark.parametrize("path", ["", "/new", f"/{uuid4()}", f"/{uuid4()}/test"])
+@pytest.mark.parametrize("path", ["", "/new", f"/{NO_SUCH_ID}", f"/{NO_SUCH_ID}/test"])
 def test_the_front_desk_is_told_that_only_administrators_may(staff: FlaskClient, path: str) -> None:
     page = staff.get("/locks" + path)
     assert page.status_code == 403

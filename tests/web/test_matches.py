@@ -17,7 +17,7 @@ from app.services.audit import SYSTEM
 from app.transaction import transaction
 from app.web.match_wording import NOTES, reasons
 from tests.conftest import Clock
-from tests.factories import make_accommodation, make_lock, make_property, make_stay
+from tests.factories import NO_SUCH_ID, make_accommodation, make_lock, make_property, make_stay
 from tests.web.forms import HTMX, press, said_on
 from tests.web.scenes import TODAY, make_credential
 
@@ -42,7 +42,7 @@ def pairs() -> dict[str, tuple[Accommodation, Lock]]:
     }
 
 
-@pytest.mark.parametrize("path", ["", "/apply", f"/{uuid4()}"])
+@pytest.mark.parametrize("path", ["", "/apply", f"/{NO_SUCH_ID}"])
 def test_the_front_desk_is_told_that_only_administrators_may(staff: FlaskClient, path: str) -> None:
     assert staff.get("/matches" + path).status_code == 403
     for verb in ("apply", "dismiss", "restore", "undo"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,7 +13,7 @@ from app.services import mappings
 from app.services.audit import SYSTEM
 from app.transaction import transaction
 from tests.conftest import Clock
-from tests.factories import make_accommodation, make_lock, make_mapping, make_stay
+from tests.factories import NO_SUCH_ID, make_accommodation, make_lock, make_mapping, make_stay
 from tests.web.forms import HTMX, complaint_at, press, said_on, value_of
 from tests.web.scenes import TODAY, make_credential
 
@@ -82,7 +82,7 @@ def test_a_lock_that_somebody_was_faster_with_is_refused_in_the_dialog(admin: Fl
     assert "Porta 203 already opens Duna. by Davi Lacerda" in log
 
 
-@pytest.mark.parametrize(("typed", "status"), [("", 422), ("x", 422), (str(uuid4()), 409)])
+@pytest.mark.parametrize(("typed", "status"), [("", 422), ("x", 422), (NO_SUCH_ID, 409)])
 def test_no_such_lock(admin: FlaskClient, typed: str, status: int) -> None:
     room = make_accommodation()
     make_lock()

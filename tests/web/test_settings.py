@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import time
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,7 +12,13 @@ from sqlalchemy import select, update
 from app.models import Credential, Property, RoomType
 from app.transaction import transaction
 from tests.conftest import Clock
-from tests.factories import make_accommodation, make_mapping, make_property, make_room_type
+from tests.factories import (
+    NO_SUCH_ID,
+    make_accommodation,
+    make_mapping,
+    make_property,
+    make_room_type,
+)
 from tests.web.forms import chosen_in, complaint_at, press, said_on, value_of
 from tests.web.scenes import NOON, House, busy_house
 
@@ -44,8 +49,8 @@ def the(row: Property) -> Property:
         "/settings/users",
         "/settings/room-types",
         "/settings/properties/new",
-        f"/settings/properties/{uuid4()}",
-        f"/settings/room-types/{uuid4()}",
+        f"/settings/properties/{NO_SUCH_ID}",
+        f"/settings/room-types/{NO_SUCH_ID}",
     ],
 )
 def test_the_front_desk_is_told_that_only_administrators_may(staff: FlaskClient, path: str) -> None:

@@ -1,0 +1,39 @@
+"""Every test process collects the same tests: pytest-xdist refuses to run otherwise."""
+
+from __future__ import annotations
+
+import ast
+
+from app.config import ROOT
+
+RANDOM = frozenset({"uuid4", "uuid1", "token_hex", "token_urlsafe", "random", "randint"})
+
+
+def random_names(source: str) -> list[int]:
+    """Lines of `parametrize` where a text, which names the test, is made of something random."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") != "parametrize":
+            continue
+        for part in ast.walk(node):
+            is_text = isinstance(part, ast.JoinedStr) or (
+                isinstance(part, ast.Call) and getattr(part.func, "id", "") == "str"
+            )
+            if is_text and any(
+                getattr(each.func, "id", getattr(each.func, "attr", "")) in RANDOM
+                for each in ast.walk(part)
+                if isinstance(each, ast.Call)
+            ):
+                found.append(part.lineno)
+    return found
+
+
+def test_no_test_is_named_by_chance() -> None:
+    assert random_names('pytest.mark.parametrize("p", [f"/{uuid4()}"])') == [1]
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if (lines := random_names(path.read_text()))
+    }
+    found.pop("tests/api/test_matches.py", None)  # inside a dictionary: no part of the name
+    assert found == {}
