@@ -82,7 +82,7 @@ def _settle(
         .where(where, _coming())
         # The order in which a channel's copies lock them too.
         .order_by(Reservation.external_id, Reservation.id)
-        .with_for_update()
+        .with_for_update(key_share=True)  # a worker may hold the key share
     ).all()
     changed: list[tuple[UUID, datetime, datetime]] = []
     for row in rows:

@@ -28,7 +28,7 @@ from app.integrations.errors import (
 from app.models import Credential, Lock, PinJob, Reservation
 from app.services import alerts, lock_readings, pin_alarms, pin_claims, vendors
 from app.services.pin_orders import order_generate, order_revoke, reopen
-from app.services.pin_sending import DigitsInDoubt, Done, Task
+from app.services.pin_sending import DigitsInDoubt, Done, Task, Withdrawn
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +117,8 @@ def _note(
     now: datetime,
 ) -> None:
     """What the error says about the lock, and about what the vendor may hold."""
-    credential.last_error, credential.last_error_kind = str(error)[:500], error.kind
+    if not isinstance(error, Withdrawn):
+        credential.last_error, credential.last_error_kind = str(error)[:500], error.kind
     lock_readings.note_silence(lock, error, now)
     if isinstance(error, LockFull):
         lock_readings.watch(session, lock, now)  # reading clears away the records of ours

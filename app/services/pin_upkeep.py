@@ -7,6 +7,7 @@ on that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -34,13 +35,10 @@ log = structlog.get_logger(__name__)
 
 def mend(now: datetime) -> int:
     """Revoke what lost its reservation, order what is owed, read what moves. Returns how many."""
-    with transaction() as session:
-        found = {
-            "vanished": pin_plan.revoke_vanished(session),
-            "unordered": _plan_owed(session, now),
-            "unrevoked": _revoke_owed(session, now),
-            "unread": _read_moving(session, now),
-        }
+    found: dict[str, int] = {}
+    for kind, work in _WORKS.items():
+        with transaction() as session:  # one each: a plan locks rooms before orders
+            found[kind] = work(session, now)
     if any(found.values()):
         log.warning("pins_mended", **found)
     return sum(found.values())
@@ -142,3 +140,11 @@ def _read_moving(session: Session, now: datetime) -> int:
         .execution_options(synchronize_session=False)
     )
     return int(read.rowcount)  # type: ignore[attr-defined]
+
+
+_WORKS: dict[str, Callable[[Session, datetime], int]] = {
+    "vanished": lambda session, now: pin_plan.revoke_vanished(session),
+    "unordered": _plan_owed,
+    "unrevoked": _revoke_owed,
+    "unread": _read_moving,
+}

@@ -37,6 +37,7 @@ def clean_up() -> int:
     """
     with transaction() as session:
         pin_plan.revoke_vanished(session)
+    with transaction() as session:  # apart: whoever holds credentials takes no more orders
         orders = _cancel_ownerless(session)
     present = status.pin_job_ids()
     alarms = _idle(present)

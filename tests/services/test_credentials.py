@@ -613,6 +613,16 @@ def test_stays_that_arrive_soon_without_a_pin_are_an_alarm(door: Door) -> None:
     assert _open_alerts() == ["pin_late"]
 
 
+def test_a_pin_that_a_person_took_off_is_not_late(door: Door) -> None:
+    stay = door.stay(check_in=door.clock.now + HOUR)
+    door.settle()
+    credentials.request_revoke(stay.id, actor=ADMIN)
+    door.settle()
+    assert credentials.watch_deadlines(stay.check_in_at) == 0
+    credentials.reprocess(stay.id, actor=ADMIN)
+    assert credentials.watch_deadlines(stay.check_in_at) == 1
+
+
 def _open_alerts() -> list[str]:
     with transaction() as session:
         rows = session.query(Alert).filter(Alert.status != "resolved").order_by(Alert.kind)
