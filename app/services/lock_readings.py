@@ -44,6 +44,9 @@ log = structlog.get_logger(__name__)
 #: a removal not proven this long after it was ordered is an alarm
 REVOKE_PATIENCE = timedelta(minutes=15)
 
+#: a record that cannot be cleared away is no reason to read the lock more often than this in a row
+PURGE_READS = 30
+
 REVOKE_HELP = "Wake the lock: touch its keypad. If nothing changes, check its power and radio."
 
 #: states that only a reading of the lock can end
@@ -132,6 +135,9 @@ class _Rest:
 
     records: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
+    #: when the lock is read again on account of the records, and when otherwise
+    planned: datetime | None = None
+    otherwise: datetime | None = None
 
 
 def _clear_away(client: LockClient, target: LockTarget, lock_id: UUID, rest: _Rest) -> None:
@@ -141,11 +147,13 @@ def _clear_away(client: LockClient, target: LockTarget, lock_id: UUID, rest: _Re
             client.delete_pin(target, ref)
         except IntegrationError as exc:
             log.warning("stray_not_deleted", lock_id=str(lock_id), error_kind=exc.kind)
+    cleared = rest.planned != rest.otherwise
     for ref in rest.records:
         try:
             client.purge_record(target, ref)
         except IntegrationError as exc:
             log.info("record_not_purged", lock_id=str(lock_id), error_kind=exc.kind)
+            cleared = False
             continue
         with transaction() as session:
             session.execute(
@@ -156,6 +164,13 @@ def _clear_away(client: LockClient, target: LockTarget, lock_id: UUID, rest: _Re
                     Credential.state == CredentialState.REVOKED,
                 )
                 .values(purged_at=clock.utcnow())
+            )
+    if cleared:
+        with transaction() as session:
+            session.execute(
+                update(Lock)
+                .where(Lock.id == lock_id, Lock.next_read_at == rest.planned)
+                .values(next_read_at=rest.otherwise)
             )
 
 
@@ -194,8 +209,12 @@ def _record(lock_id: UUID, listed: Sequence[LockPin], asked_at: datetime) -> _Re
             lock.silent_since = None  # the cloud answers for a silent lock; only the lock does this
         _alarm_overdue(session, found.live, now)
         lock.reads += 1
-        _next(lock, _when_again(session, lock, found, now))
-    return _Rest(tuple(found.purge), tuple(found.strays))
+        otherwise = planned = _when_again(session, lock, found, now)
+        if found.purge and lock.reads <= PURGE_READS:
+            later = next_read(lock.reads, now, None)
+            planned = min(later, otherwise or later)
+        _next(lock, planned)
+    return _Rest(tuple(found.purge), tuple(found.strays), planned, otherwise)
 
 
 def _when_again(session: Session, lock: Lock, found: Sightings, now: datetime) -> datetime | None:

@@ -74,7 +74,7 @@ from tests.factories import (
 )
 from tests.services.pin_bench import due_ids
 
-EXAMPLES = int(os.environ.get("PIN_MACHINE_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("PIN_MACHINE_EXAMPLES", "5"))
 STEPS = int(os.environ.get("PIN_MACHINE_STEPS", "18"))
 EVERY_DAY = "PIN_MACHINE_EXAMPLES" not in os.environ
 START = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
