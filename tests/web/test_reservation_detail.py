@@ -364,3 +364,10 @@ def test_in_portuguese(staff: FlaskClient, door: Door) -> None:
     page = staff.get(f"/reservations/{ready(door).id}?lang=pt")
     assert "O PIN está na porta?" in page.text
     assert verdict(page) == "Sim, desde 09:00."
+
+
+def test_a_word_of_the_channel_that_we_do_not_know_is_shown(door: Door, staff: FlaskClient) -> None:
+    """C-20: the stored status is kept and the row is flagged."""
+    stay = door.stay(unknown_status="frozen?")
+    page = staff.get(f"/reservations/{stay.id}").get_data(as_text=True)
+    assert "The channel says “frozen?”, a status we do not know" in page
