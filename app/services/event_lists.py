@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Text, and_, cast, func, null, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from app.domain.event_causes import KEY_LENGTH, cause_of
@@ -35,6 +34,8 @@ SORTS: Final[dict[str, InstrumentedAttribute[Any]]] = {
 }
 #: failures looked at for a cause; more than that is no list to read
 MOST_OF_A_CAUSE = 5000
+#: events whose types the page offers as a filter
+LATE = 2000
 #: what a list never reads: kilobytes per row, and guest data
 HEAVY = (
     defer(ChannelEvent.payload, raiseload=True),
@@ -129,11 +130,13 @@ class Numbers:
         return sum(self.statuses.get(status, 0) for status in chosen)
 
 
-def search(filters: EventFilter) -> Page[EventRow]:
-    """One page of the events that fit, in four statements; one more for a cause."""
+def search(filters: EventFilter, total: int | None = None) -> Page[EventRow]:
+    """One page of the events that fit, in four statements; one more for a cause, and one less when
+    the caller has counted."""
     with transaction() as session:
         matching = select(ChannelEvent.id).where(*_with_cause(session, filters))
-        total = session.scalar(select(func.count()).select_from(matching.subquery())) or 0
+        if total is None:
+            total = session.scalar(select(func.count()).select_from(matching.subquery())) or 0
         chosen = (
             matching.order_by(*_order(filters))
             .limit(filters.limit)
@@ -150,19 +153,26 @@ def search(filters: EventFilter) -> Page[EventRow]:
 
 
 def numbers(filters: EventFilter) -> Numbers:
-    """The counts for the tabs and the list of types, in one statement."""
-    fits = conditions(replace(filters, status=(), type=None))
+    """The counts for the tabs, and the types of late for the list of types; one statement."""
+    by_status = (
+        select(ChannelEvent.status.label("status"), null().label("type"), func.count().label("n"))
+        .where(*conditions(replace(filters, status=())))
+        .group_by(ChannelEvent.status)
+    )
+    # Every type there ever was would take a look at every row.
+    late = (
+        select(ChannelEvent.event_type)
+        .order_by(ChannelEvent.received_at.desc(), ChannelEvent.id.desc())
+        .limit(LATE)
+        .subquery()
+    )
+    types = select(null(), late.c.event_type, func.count()).group_by(late.c.event_type)
     with transaction() as session:
-        found = session.execute(
-            select(ChannelEvent.status, ChannelEvent.event_type, func.count())
-            .where(*fits)
-            .group_by(ChannelEvent.status, ChannelEvent.event_type)
-        ).all()
-    statuses: Counter[str] = Counter()
-    for status, event_type, count in found:
-        if filters.type is None or event_type in _spellings(filters.type):
-            statuses[status] += count
-    return Numbers(statuses, tuple(sorted({event_type for _, event_type, _ in found})))
+        found = session.execute(by_status.union_all(types)).all()
+    return Numbers(
+        {row.status: row.n for row in found if row.status is not None},
+        tuple(sorted(row.type for row in found if row.type is not None)),
+    )
 
 
 def matching_ids(filters: EventFilter, statuses: Sequence[str], most: int) -> list[UUID]:
@@ -310,12 +320,8 @@ def conditions(filters: EventFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _spellings(event_type: str) -> set[str]:
-    """Bare, and without the source in front (C-25)."""
-    return {event_type, event_type.partition(".")[2]} - {""}
-
-
 def _of_type(event_type: str) -> ColumnElement[bool]:
+    """Bare, or with the source in front (C-25)."""
     source, _, bare = event_type.partition(".")
     return or_(
         ChannelEvent.event_type == event_type,

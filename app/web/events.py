@@ -75,7 +75,8 @@ def index() -> ResponseReturnValue:
         context["groups"], context["more"] = event_views.by_cause(filters)
         shown = [row for group in context["groups"] for row in group.shown]
     else:
-        page = event_lists.search(filters)
+        total = numbers.of(filters.status) if filters.cause is None else None
+        page = event_lists.search(filters, total)
         if page.total and page.page > page.total_pages:
             return redirect(here(page=page.total_pages), 303)
         shown = list(page.items)
