@@ -39,6 +39,7 @@ SHOWN = 3
 CAUSES = 20
 #: guests named under a cause
 HIT = 2
+DAY_HOURS = 24
 PIN_ORDERS = "pin"
 
 
@@ -52,6 +53,7 @@ class Failures:
     last_at: datetime
     shown: tuple[EventRow, ...]
     hit: tuple[EventRow, ...]  # those whose guests come soonest
+    hours: tuple[int, ...]  # how many came in each of the last 24 hours, the oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,14 @@ def _failures(group: Group[Any], hit: Sequence[Any], rows: Mapping[UUID, EventRo
         max(moments),
         tuple(rows[row.id] for row in group.members[:SHOWN]),
         tuple(rows[row.id] for row in hit),
+        _hours(moments),
     )
+
+
+def _hours(moments: Sequence[datetime]) -> tuple[int, ...]:
+    now = clock.utcnow()
+    counts = Counter(int((now - at).total_seconds() // 3600) for at in moments)
+    return tuple(counts[hour] for hour in reversed(range(DAY_HOURS)))
 
 
 def _names(each: PinOrder, q: str) -> bool:

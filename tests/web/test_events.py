@@ -82,6 +82,19 @@ def test_failures_stand_by_cause_the_largest_first(admin: FlaskClient) -> None:
     assert "Showing Stays sent something that cannot be used" in said_on(listed)
 
 
+def test_the_last_day_is_drawn_hour_by_hour(admin: FlaskClient) -> None:
+    house = make_property()
+    for hours in (0.5, 0.7, 3.5, 30):
+        make_event(house=house, received_at=app_clock.utcnow() - timedelta(hours=hours))
+    bars = re.findall(
+        r'<rect class="c-bar c-bar--(\w+)"[^>]*height="([\d.]+)"', admin.get("/events").text
+    )
+    assert len(bars) == 24
+    assert bars[-1] == ("warn", "22.5")
+    assert bars[-4] == ("warn", "11.2")
+    assert sum(kind == "mute" for kind, _ in bars) == 22
+
+
 def test_pin_orders_that_ran_out_of_tries_stand_with_them(
     admin: FlaskClient, staff: FlaskClient
 ) -> None:
