@@ -99,6 +99,7 @@ def index() -> ResponseReturnValue:
         view=view,
         views=VIEWS,
         numbers=numbers,
+        types=[(each, each) for each in sorted({*numbers.types, filters.type or ""} - {""})],
         by_cause=by_cause,
         orders=orders,
         waiting=sum(len(group) for group in orders),
