@@ -245,6 +245,9 @@ class Doors(RuleBasedStateMachine):
         stay = self.pick(which)
         with transaction() as session:
             session.delete(session.get_one(Reservation, stay.id))
+            session.flush()
+            rooms = [stay.accommodation_id] if stay.accommodation_id else []
+            pin_plan.plan(session, accommodations=rooms)  # the neighbours may stay longer now
         self.stays = [each for each in self.stays if each.id != stay.id]
         self.tick()
 
