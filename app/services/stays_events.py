@@ -75,12 +75,17 @@ def open_message(body: Mapping[str, Any]) -> Message:
     )
 
 
+def concerns_reservation(action: str) -> bool:
+    """Whether an action of the External API is about a booking itself, not its payments."""
+    return action.startswith("reservation.") and not action.startswith(PAYMENTS)
+
+
 def _open_external(body: Mapping[str, Any]) -> Message:
     action = str(body["action"]).strip()[:100]
     if not action:
         raise Invalid.field("action", "must name what happened")
     payload = body.get("payload")
-    concerns_us = action.startswith("reservation.") and not action.startswith(PAYMENTS)
+    concerns_us = concerns_reservation(action)
     external_id = external.payload_id(payload) if concerns_us else None
     if concerns_us and external_id is None:
         raise Invalid.field("payload._id", "must name the booking")
@@ -100,6 +105,8 @@ def look_into(event_type: str, payload: Mapping[str, Any], received_at: datetime
     the channel cannot be asked now.
     """
     if is_hint(payload):
+        if not concerns_reservation(str(payload["action"]).strip()):
+            return Finding(received_at)  # kept for the record, and replayed by hand: nothing to do
         external_id = external.payload_id(payload.get("payload"))
         if external_id is None:
             raise Malformed("payload._id: expected an id")

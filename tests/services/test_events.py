@@ -657,3 +657,11 @@ def test_a_message_and_a_run_at_once(app: Flask, stays: FakeChannel, clock: Cloc
     with transaction() as session:
         names = list(session.scalars(select(Reservation.guest_name)))
     assert names == ["From a message"] * 40
+
+
+def test_replaying_a_message_about_payments_does_nothing() -> None:
+    """It was stored as ignored; a person who replays it gets no dead letter for it."""
+    payload = {"action": "reservation.payments.created", "payload": {"_id": "65aa"}}
+    when = datetime(2026, 3, 10, tzinfo=UTC)
+    found = stays_events.look_into("reservation.payments.created", payload, when)
+    assert (found.copy, found.gone, found.as_of) == (None, None, when)
