@@ -6,6 +6,7 @@ from flask import Blueprint, Flask
 
 from app.api import (
     accommodations,
+    channel_properties,
     csv_files,
     events,
     locks,
@@ -32,6 +33,7 @@ NOUNS = (
     mappings.bp,
     matches.bp,
     csv_files.bp,
+    channel_properties.bp,
     events.bp,
 )
 

@@ -53,7 +53,7 @@ def start(
 ) -> AccommodationSync:
     """Open a sync and put it in line. Raises Conflict while one is under way, Unavailable when the
     channel is not configured."""
-    vendors.channel_client(channel)
+    vendors.listings_client(channel)
     with conflicts({"uq_accommodation_syncs_pending": (None, RUNNING)}), transaction() as session:
         row = AccommodationSync(channel=channel, trigger=trigger, requested_by=requested_by)
         session.add(row)
@@ -177,7 +177,7 @@ def _carry_out(sync_id: UUID, channel: str) -> None:
 
 def _read(channel: str) -> list[ChannelListing]:
     try:
-        client = vendors.channel_client(channel)
+        client = vendors.listings_client(channel)
         listed = client.listings()
     except Unavailable as refusal:
         raise _Failed(refusal.message, "not_configured") from refusal

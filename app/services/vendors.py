@@ -64,6 +64,17 @@ def channel_client(channel: str = "stays") -> ChannelClient:
     return cast(ChannelClient, made)
 
 
+def listings_client(channel: str) -> ChannelClient:
+    """The client that lists a channel's units. Raises Unavailable when not configured."""
+    if channel != "beds24":
+        return channel_client(channel)
+    if settings().beds24_refresh_token is None:
+        raise Unavailable("Beds24 is not configured: set BEDS24_REFRESH_TOKEN")
+    return cast(
+        ChannelClient, _client("channel:beds24", lambda: load_channel("beds24")(settings()))
+    )
+
+
 def state(session: Session, vendor: str) -> VendorState | None:
     """What is known about a vendor ("tuya", "stays"); None before any traffic."""
     return session.get(VendorState, vendor)
