@@ -10,8 +10,27 @@ from flask.typing import ResponseReturnValue
 from app.api import serializers
 from app.api.bodies import body
 from app.api.tokens import actor
+from app.models import ChannelProperty
 from app.services import channel_properties
 from app.services.channel_properties import ChannelPropertyChanges, NewChannelProperty
+
+
+def shown(row: ChannelProperty) -> dict[str, object]:
+    """A connection as the API shows it; secrets are write-only."""
+    return {
+        "id": str(row.id),
+        "property_id": str(row.property_id),
+        "channel_name": row.channel_name,
+        "channel_property_id": row.channel_property_id,
+        "config": row.config,
+        "status": row.status,
+        "last_sync_at": serializers.instant(row.last_sync_at),
+        "last_webhook_at": serializers.instant(row.last_webhook_at),
+        "last_outbound_success_at": serializers.instant(row.last_outbound_success_at),
+        "created_at": serializers.instant(row.created_at),
+        "updated_at": serializers.instant(row.updated_at),
+    }
+
 
 bp = Blueprint("channel_properties", __name__, url_prefix="/channel-properties")
 
@@ -19,22 +38,22 @@ bp = Blueprint("channel_properties", __name__, url_prefix="/channel-properties")
 @bp.get("")
 def index() -> ResponseReturnValue:
     page = channel_properties.search(request.args)
-    return serializers.listing("channel_properties", page, serializers.channel_property)
+    return serializers.listing("channel_properties", page, shown)
 
 
 @bp.post("")
 def create() -> ResponseReturnValue:
     row = channel_properties.create(body(NewChannelProperty), actor=actor())
-    return jsonify(serializers.channel_property(row)), 201
+    return jsonify(shown(row)), 201
 
 
 @bp.get("/<uuid:channel_property_id>")
 def show(channel_property_id: UUID) -> ResponseReturnValue:
-    return jsonify(serializers.channel_property(channel_properties.get(channel_property_id)))
+    return jsonify(shown(channel_properties.get(channel_property_id)))
 
 
 @bp.patch("/<uuid:channel_property_id>")
 def change(channel_property_id: UUID) -> ResponseReturnValue:
     changes = body(ChannelPropertyChanges)
     row = channel_properties.change(channel_property_id, changes, actor=actor())
-    return jsonify(serializers.channel_property(row))
+    return jsonify(shown(row))

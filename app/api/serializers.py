@@ -15,7 +15,6 @@ from app.domain.states import RunStatus
 from app.models import (
     Accommodation,
     AccommodationSync,
-    ChannelProperty,
     Lock,
     LockTest,
     Property,
@@ -139,21 +138,6 @@ def accommodation(row: Accommodation) -> Json:
         "is_active": row.is_active,
         "status": row.status,
         "housekeeping": row.housekeeping,
-        **_stamps(row),
-    }
-
-
-def channel_property(row: ChannelProperty) -> Json:
-    return {
-        "id": str(row.id),
-        "property_id": str(row.property_id),
-        "channel_name": row.channel_name,
-        "channel_property_id": row.channel_property_id,
-        "config": row.config,
-        "status": row.status,
-        "last_sync_at": instant(row.last_sync_at),
-        "last_webhook_at": instant(row.last_webhook_at),
-        "last_outbound_success_at": instant(row.last_outbound_success_at),
         **_stamps(row),
     }
 
