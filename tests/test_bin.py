@@ -104,9 +104,9 @@ def test_a_missing_chromium_is_named_and_fails(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), "-m pytest -n 2 -m not faults"),
-        (("tests/web", "-x"), "-m pytest -n 2 -m not faults tests/web -x"),
-        (("-m", "faults"), "-m pytest -n 2 -m faults"),
+        ((), "-m pytest -n 2 --dist loadgroup -m not faults"),
+        (("tests/web", "-x"), "-m pytest -n 2 --dist loadgroup -m not faults tests/web -x"),
+        (("-m", "faults"), "-m pytest -n 2 --dist loadgroup -m faults"),
     ],
 )
 def test_the_suite_runs_on_engines_of_its_own(
