@@ -20,7 +20,7 @@ from psycopg import sql
 
 from app import clock as app_clock
 from app import config
-from app.extensions import Base, db
+from app.extensions import Base, db, limiter
 from app.factory import create_app
 from app.local.engines import TestEngines, start_test_engines
 
@@ -184,6 +184,10 @@ def redis(redis_url: str) -> Iterator[Any]:
 @pytest.fixture
 def app(session_app: Flask, database: str, redis: Any) -> Iterator[Flask]:
     """The app on an empty database and an empty Redis, with its context pushed."""
+    # On a busy machine the limiter may give Redis up for a while and count in memory: begin anew.
+    limiter._storage_dead = False
+    if limiter._fallback_storage is not None:
+        limiter._fallback_storage.reset()
     with session_app.app_context():
         yield session_app
 
