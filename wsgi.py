@@ -9,7 +9,7 @@ if os.environ.get("APP_ENV", "").strip().lower() != "production":
     fill_environment()
 
 from app.config import SettingsError
-from app.factory import create_app
+from app.factory import create_app, settle_memory
 
 try:
     app = create_app()
@@ -17,3 +17,5 @@ except SettingsError as error:
     sys.stderr.write(f"{error}\n")
     # gunicorn's own status for "cannot boot": with any other it would try again for ever
     raise SystemExit(3) from None
+
+settle_memory()
