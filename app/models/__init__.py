@@ -3,14 +3,23 @@
 from app.models.accommodation_syncs import AccommodationSync
 from app.models.accommodations import Accommodation
 from app.models.alerts import Alert
-from app.models.channels import ChannelProperty, VendorState
+from app.models.channels import (
+    ChannelAccount,
+    ChannelCalendarDay,
+    ChannelMapping,
+    ChannelProperty,
+    RateLimitBucket,
+    VendorState,
+)
 from app.models.credentials import Credential, PinJob
 from app.models.events import ChannelEvent, ChannelEventAttempt
+from app.models.holds import InventoryHold, MaintenanceBlock
 from app.models.lock_tests import LockTest
 from app.models.locks import Lock, LockMapping, MappingValidationLog
 from app.models.matching import MatchDismissal
 from app.models.processes import ProcessHeartbeat
 from app.models.properties import Property, RoomType
+from app.models.rates import Rate
 from app.models.reconciliation import ReconciliationFailure, ReconciliationLog
 from app.models.reservations import Reservation
 from app.models.users import AuditEntry, User, UserSession
@@ -20,18 +29,25 @@ __all__ = [
     "AccommodationSync",
     "Alert",
     "AuditEntry",
+    "ChannelAccount",
+    "ChannelCalendarDay",
     "ChannelEvent",
     "ChannelEventAttempt",
+    "ChannelMapping",
     "ChannelProperty",
     "Credential",
+    "InventoryHold",
     "Lock",
     "LockMapping",
     "LockTest",
+    "MaintenanceBlock",
     "MappingValidationLog",
     "MatchDismissal",
     "PinJob",
     "ProcessHeartbeat",
     "Property",
+    "Rate",
+    "RateLimitBucket",
     "ReconciliationFailure",
     "ReconciliationLog",
     "Reservation",

@@ -20,6 +20,12 @@ class ChannelEvent(Stamped, Base):
 
     `payload` is the parsed body without card data; `headers` keeps those that matter for a later
     proof. `next_attempt_at` is when it is due; `lease_until` belongs to the worker that has it.
+    `entity_modified_at` is when the sender changed what the event tells of; `waiting_for` is the
+    channel's room that has to be mapped before a failed one can be retried.
+
+    Of an outbound one: `coalesce_key` is shared by changes that one delivery settles, `priority`
+    is lowest first, `postponed` counts the channel's refusals for want of credits, and `sent_at`
+    says that a write went out whose answer has not been recorded.
     """
 
     __tablename__ = "channel_events"
@@ -51,6 +57,12 @@ class ChannelEvent(Stamped, Base):
         DateTime(timezone=True), server_default=func.now()
     )
     processed_at: Mapped[Moment | None]
+    entity_modified_at: Mapped[Moment | None]
+    waiting_for: Mapped[str | None] = mapped_column(String(255))
+    coalesce_key: Mapped[str | None] = mapped_column(String(255))
+    priority: Mapped[int] = mapped_column(server_default=text("0"))
+    postponed: Mapped[int] = mapped_column(server_default=text("0"))
+    sent_at: Mapped[Moment | None]
 
     __table_args__ = (
         UniqueConstraint("idempotency_key"),
@@ -71,6 +83,18 @@ class ChannelEvent(Stamped, Base):
             "ix_channel_events_due",
             "next_attempt_at",
             postgresql_where=text("next_attempt_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_channel_events_waiting_for",
+            "channel_property_id",
+            "waiting_for",
+            postgresql_where=text("status = 'failed' AND waiting_for IS NOT NULL"),
+        ),
+        Index(
+            "ix_channel_events_coalesce_key",
+            "channel_property_id",
+            "coalesce_key",
+            postgresql_where=text("coalesce_key IS NOT NULL AND processed_at IS NULL"),
         ),
     )
 

@@ -37,6 +37,10 @@ class Reservation(Stamped, Base):
     channel: Mapped[str | None]  # where external_id is known; None for a direct one not delivered
     external_id: Mapped[str | None]
     unit_no: Mapped[int] = mapped_column(server_default=text("1"))
+    group_ref: Mapped[str | None]  # the channel's master booking of a stay in several rooms
+    channel_room_ref: Mapped[str | None]  # the room or unit the channel named, mapped or not
+    api_reference: Mapped[str | None]  # how a booking of ours is found again at its channel
+    sync_error: Mapped[str | None]  # why the channel does not have our latest change
     external_code: Mapped[str | None]
     status: Mapped[str]
     unknown_status: Mapped[str | None]  # the channel's word we could not translate (C-20)
@@ -83,6 +87,25 @@ class Reservation(Stamped, Base):
             "unit_no",
             unique=True,
             postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_reservations_api_reference",
+            "api_reference",
+            "unit_no",
+            unique=True,
+            postgresql_where=text("api_reference IS NOT NULL"),
+        ),
+        Index(
+            "ix_reservations_group_ref",
+            "channel",
+            "group_ref",
+            postgresql_where=text("group_ref IS NOT NULL"),
+        ),
+        Index(
+            "ix_reservations_unassigned",
+            "room_type_id",
+            "check_in_at",
+            postgresql_where=text("accommodation_id IS NULL"),
         ),
         Index("ix_reservations_accommodation_id_check_in_at", "accommodation_id", "check_in_at"),
         Index("ix_reservations_property_id_check_in_at", "property_id", "check_in_at"),
