@@ -72,6 +72,7 @@ _SPECS = (
     ),
     # The caller names the queue of the event's source.
     JobSpec("events.process", "app.jobs.events.process", STAYS_INBOUND, 120, prefix="evt"),
+    JobSpec("outbound.deliver", "app.jobs.outbound.deliver", PMS_OUTBOUND, 120, prefix="out"),
     JobSpec("reconciliation.run", "app.jobs.reconciliation.run", RECONCILIATION, 900, prefix="run"),
     JobSpec(
         "reconciliation.tick_stays",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,10 +16,12 @@ from app.domain.retries import EVENTS
 from app.domain.states import EventStatus
 from app.models import ChannelEvent, ChannelEventAttempt
 from app.queue import client as queue
+from app.queue.registry import PMS_OUTBOUND
 from app.services.leases import EARLY, LEASE
 from app.transaction import transaction
 
 WAITING = (EventStatus.RECEIVED, EventStatus.RETRYING)
+INBOUND, OUTBOUND = "inbound", "outbound"
 WORKER_DIED = "the worker died while it had this event"
 
 
@@ -41,7 +43,7 @@ class Work:
     received_at: datetime
 
 
-def claim(event_id: UUID) -> Work | None:
+def claim(event_id: UUID, direction: str = INBOUND) -> Work | None:
     """Take an event that is due, or one whose worker is gone; None when there is nothing to take.
 
     An attempt that ended with its worker counts as failed: an event that kills workers must end
@@ -50,7 +52,7 @@ def claim(event_id: UUID) -> Work | None:
     with transaction() as session:
         now = clock.utcnow()
         event = session.get(ChannelEvent, event_id, with_for_update=True)
-        if event is None or event.direction != "inbound":
+        if event is None or event.direction != direction:
             return None
         if event.status == EventStatus.PROCESSING:
             if event.lease_until is not None and event.lease_until >= now:
@@ -169,7 +171,8 @@ def fail(
         outcome = "failed" if again is None else "retrying"
         _close_attempt(session, work, now, outcome, error[:500], kind)
         if again is not None:
-            queue.enqueue("events.process", event.id, at=again, queue=queue_of(event.source))
+            order = alarm(event.id, event.source, event.direction)
+            queue.enqueue_many([replace(order, at=again)])
     return again
 
 
@@ -190,9 +193,16 @@ def hand_back(work: Work) -> None:
         _close_attempt(session, work, now, "handed_back")
 
 
-def queue_of(source: str) -> str:
-    """The queue that carries the events of a source."""
-    return f"{source}.inbound"
+def queue_of(source: str, direction: str = INBOUND) -> str:
+    """The queue that carries the events of a source: one per channel that speaks to us, one for all
+    that we owe."""
+    return PMS_OUTBOUND if direction == OUTBOUND else f"{source}.inbound"
+
+
+def alarm(event_id: UUID, source: str, direction: str) -> queue.Alarm:
+    """The order to deal with an event at once: take it in, or deliver it."""
+    job = "outbound.deliver" if direction == OUTBOUND else "events.process"
+    return queue.Alarm(job, event_id, queue=queue_of(source, direction))
 
 
 def _close_attempt(

@@ -26,7 +26,7 @@ from app.models import Accommodation, ChannelEvent, ChannelProperty, Property, R
 from app.queue import client as queue
 from app.queue.interrupts import OutOfTime
 from app.services import event_rows, leases, reservations, stays_events, vendors
-from app.services.event_rows import WAITING, LeaseLost, Work
+from app.services.event_rows import INBOUND, WAITING, LeaseLost, Work
 from app.services.stays_events import Finding, Malformed
 from app.transaction import transaction
 
@@ -109,7 +109,7 @@ def receive(
                 )
             ).one()
         elif message.concerns_us:
-            queue.enqueue("events.process", event_id, queue=event_rows.queue_of(source))
+            queue.enqueue_many([event_rows.alarm(event_id, source, INBOUND)])
     log.info(
         "event_received",
         event_id=str(event_id),
@@ -167,7 +167,8 @@ def process(event_id: UUID) -> None:
 
 
 def queue_due(now: datetime) -> int:
-    """For the sweep: put in line what is due and what a dead worker left (EVT-30)."""
+    """For the sweep: put in line what is due and what a dead worker left, in both directions
+    (EVT-30)."""
     waiting = ChannelEvent.status.in_(WAITING) & or_(
         ChannelEvent.next_attempt_at.is_(None), ChannelEvent.next_attempt_at <= now
     )
@@ -176,17 +177,12 @@ def queue_due(now: datetime) -> int:
     )
     with transaction() as session:
         due = session.execute(
-            select(ChannelEvent.id, ChannelEvent.source)
-            .where(ChannelEvent.direction == "inbound", or_(waiting, left))
+            select(ChannelEvent.id, ChannelEvent.source, ChannelEvent.direction)
+            .where(or_(waiting, left))
             .order_by(ChannelEvent.received_at)
             .limit(SWEPT_AT_ONCE)
         ).all()
-        queue.enqueue_many(
-            [
-                queue.Alarm("events.process", id_, queue=event_rows.queue_of(source))
-                for id_, source in due
-            ]
-        )
+        queue.enqueue_many([event_rows.alarm(*row) for row in due])
     return len(due)
 
 

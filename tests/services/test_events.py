@@ -27,11 +27,19 @@ from app.models import (
     Reservation,
 )
 from app.queue.interrupts import HandBack, OutOfTime
-from app.services import events, reconciliation_reading, reservations, stays_events, vendors
+from app.services import (
+    event_rows,
+    events,
+    reconciliation_reading,
+    reservations,
+    stays_events,
+    vendors,
+)
 from app.services.events import Received
 from app.transaction import transaction
 from tests.channels import make_copy
 from tests.conftest import Clock
+from tests.events import make_event
 from tests.factories import make_accommodation, make_property, make_stay, reload
 
 pytestmark = pytest.mark.usefixtures("app", "clock")
@@ -665,3 +673,16 @@ def test_replaying_a_message_about_payments_does_nothing() -> None:
     when = datetime(2026, 3, 10, tzinfo=UTC)
     found = stays_events.look_into("reservation.payments.created", payload, when)
     assert (found.copy, found.gone, found.as_of) == (None, None, when)
+
+
+def test_the_sweep_brings_back_what_we_owe_as_well(redis: Redis, clock: Clock) -> None:
+    """One sweep for both directions: each event under the job and in the line of its own."""
+    owed = make_event("received", direction="outbound", source="pms", next_attempt_at=clock.now)
+    dead = make_event(
+        "processing", direction="outbound", source="pms", lease_until=clock.now - timedelta(1)
+    )
+    make_event("received", direction="outbound", next_attempt_at=clock.now + timedelta(1))
+    assert events.queue_due(clock.now) == 2
+    line = redis.lrange("rq:queue:pms.outbound", 0, -1)
+    assert set(line) == {f"out-{row.id}".encode() for row in (owed, dead)}
+    assert event_rows.claim(owed.id) is None  # nobody takes in what is to go out
