@@ -22,6 +22,7 @@ from app.models.properties import Property, RoomType
 from app.models.rates import Rate
 from app.models.reconciliation import ReconciliationFailure, ReconciliationLog
 from app.models.reservations import Reservation
+from app.models.rooms import RoomStatusChange
 from app.models.users import AuditEntry, User, UserSession
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "ReconciliationFailure",
     "ReconciliationLog",
     "Reservation",
+    "RoomStatusChange",
     "RoomType",
     "User",
     "UserSession",
