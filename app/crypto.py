@@ -1,4 +1,4 @@
-"""PINs encrypted at rest and recognised without being read; tokens hashed."""
+"""PINs and vendors' secrets encrypted at rest, recognised without being read; tokens hashed."""
 
 from __future__ import annotations
 
@@ -34,6 +34,31 @@ class PinVault:
     def fingerprint(self, pin: Pin) -> str:
         """A keyed digest: tells that two PINs are equal, never what they are."""
         return hmac.new(self._fingerprint_key, pin.reveal().encode(), hashlib.sha256).hexdigest()
+
+
+class SecretVault:
+    """Vendors' tokens and webhook secrets, sealed with the keys of the PINs. One per app."""
+
+    def __init__(self, keys: Sequence[str], fingerprint_key: str) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._fingerprint_key = hashlib.sha256(
+            b"secret-fingerprint:" + fingerprint_key.encode()
+        ).digest()
+
+    def seal(self, text: str) -> str:
+        """The secret as url-safe text for the database."""
+        return self._fernet.encrypt(text.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """The secret again. Raises ValueError when no configured key opens it."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            raise ValueError("PIN_ENCRYPTION_KEYS: no key opens this secret") from None
+
+    def fingerprint(self, text: str) -> str:
+        """A keyed digest in hex: tells that two secrets are equal, never what they are."""
+        return hmac.new(self._fingerprint_key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def hash_token(token: str) -> str:

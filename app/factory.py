@@ -10,7 +10,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import config, logs
-from app.crypto import PinVault
+from app.crypto import PinVault, SecretVault
 from app.extensions import Base, db, init_limiter, migrate
 
 #: modules with a `register(app)`; the order is the order of registration
@@ -47,6 +47,7 @@ def create_app(settings: config.Settings | None = None, *, testing: bool = False
     )
     app.extensions["settings"] = settings
     app.extensions["pin_vault"] = PinVault(settings.pin_encryption_keys, settings.secret_key)
+    app.extensions["secret_vault"] = SecretVault(settings.pin_encryption_keys, settings.secret_key)
     db.init_app(app)
     init_limiter(app, settings.redis_url)
     importlib.import_module("app.models")

@@ -1,4 +1,4 @@
-"""What the running app carries: settings and the PIN vault, from wherever a service is called."""
+"""What the running app carries: settings and the vaults, from wherever a service is called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 from flask import current_app
 
 from app.config import Settings
-from app.crypto import PinVault
+from app.crypto import PinVault, SecretVault
 
 
 def settings() -> Settings:
@@ -18,3 +18,8 @@ def settings() -> Settings:
 def pin_vault() -> PinVault:
     """Seals and opens PINs with the configured keys."""
     return cast(PinVault, current_app.extensions["pin_vault"])
+
+
+def secret_vault() -> SecretVault:
+    """Seals and opens vendors' tokens and webhook secrets with the same keys."""
+    return cast(SecretVault, current_app.extensions["secret_vault"])

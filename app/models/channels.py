@@ -47,6 +47,8 @@ class ChannelAccount(Stamped, Base):
     refreshed_at: Mapped[Moment | None]  # when the channel last gave an access token
     last_error: Mapped[str | None]
     last_error_at: Mapped[Moment | None]
+    #: the one call that was refused ("POST /bookings"); null with an error: the refresh token
+    refused_call: Mapped[str | None]
 
     __table_args__ = (
         UniqueConstraint("channel_name", "seed_fingerprint"),

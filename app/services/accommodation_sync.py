@@ -25,7 +25,7 @@ from app.services import alerts, leases, listing, unit_listings, vendors
 from app.services.inputs import conflicts
 from app.services.leases import LEASE
 from app.services.paging import Page
-from app.services.unit_listings import Tally
+from app.services.unit_listings import Tally, UnitError
 from app.transaction import in_transaction, transaction
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ def start(
 ) -> AccommodationSync:
     """Open a sync and put it in line. Raises Conflict while one is under way, Unavailable when the
     channel is not configured."""
-    vendors.listings_client(channel)
+    vendors.listings_clients(channel)
     with conflicts({"uq_accommodation_syncs_pending": (None, RUNNING)}), transaction() as session:
         row = AccommodationSync(channel=channel, trigger=trigger, requested_by=requested_by)
         session.add(row)
@@ -150,11 +150,12 @@ def _renew(sync_id: UUID) -> bool:
 
 
 def _carry_out(sync_id: UUID, channel: str) -> None:
-    listed = _read(channel)
+    listed, unread = _read(channel)
     with transaction() as session:
         if not listed and _knows_units(session, channel):
             raise _Failed(EMPTY, "empty_answer")
         tally = unit_listings.apply(session, channel, listed)
+        tally.errors += unread
         row = session.get_one(AccommodationSync, sync_id, with_for_update=True)
         row.total, row.created, row.updated = len(listed), tally.created, tally.updated
         row.inactivated, row.returned = tally.inactivated, tally.returned
@@ -175,17 +176,26 @@ def _carry_out(sync_id: UUID, channel: str) -> None:
     )
 
 
-def _read(channel: str) -> list[ChannelListing]:
+def _read(channel: str) -> tuple[list[ChannelListing], list[UnitError]]:
+    """The lists of every account of the channel; one that fails keeps no other from being read."""
+    listed: list[ChannelListing] = []
+    failures: list[IntegrationError] = []
     try:
-        client = vendors.listings_client(channel)
-        listed = client.listings()
+        clients = vendors.listings_clients(channel)
     except Unavailable as refusal:
         raise _Failed(refusal.message, "not_configured") from refusal
-    except IntegrationError as error:
-        vendors.note_error(channel, error)
-        raise _Failed(f"The accommodations cannot be read: {error}"[:500], error.kind) from error
+    for client in clients:
+        try:
+            listed += client.listings()
+        except IntegrationError as error:
+            failures.append(error)
+    for failure in failures:
+        vendors.note_error(channel, failure)
+    if failures and len(failures) == len(clients):
+        first = failures[0]
+        raise _Failed(f"The accommodations cannot be read: {first}"[:500], first.kind) from first
     vendors.note_ok(channel)
-    return listed
+    return listed, [UnitError(None, f"An account was not read: {e}", "fetch") for e in failures]
 
 
 def _knows_units(session: Session, channel: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,8 +11,9 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import Conflict, FieldError, Invalid, NotFound
+from app.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from app.models import ChannelProperty, Property
+from app.runtime import secret_vault
 from app.services import audit, edits, listing
 from app.services.audit import Actor
 from app.services.inputs import Changes, ExternalId, Input, conflicts
@@ -25,6 +27,19 @@ _TAKEN = {
         "this property is connected to this channel already",
     )
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection as the webhook door needs it. `secret` is its own, None: the environment's;
+    `currency` is what the property sells in."""
+
+    id: UUID
+    property_id: UUID
+    channel_property_ref: str
+    status: str
+    secret: str | None = field(repr=False)
+    currency: str
 
 
 class NewChannelProperty(Input):
@@ -78,6 +93,37 @@ def change(
             session.refresh(row)
             audit.record(session, actor, "update", "channel_property", row.id, before, after)
     return row
+
+
+def for_webhook(session: Session, channel: str, channel_property_ref: str) -> Connection | None:
+    """The connection a message names, in one statement; None when there is none.
+
+    Raises Unavailable when its own webhook secret cannot be opened: the message comes again.
+    """
+    row = session.execute(
+        select(
+            ChannelProperty.id,
+            ChannelProperty.property_id,
+            ChannelProperty.channel_property_id,
+            ChannelProperty.status,
+            ChannelProperty.webhook_secret_encrypted,
+            Property.currency,
+        )
+        .join(Property, Property.id == ChannelProperty.property_id)
+        .where(
+            ChannelProperty.channel_name == channel,
+            ChannelProperty.channel_property_id == channel_property_ref,
+        )
+        .order_by(ChannelProperty.created_at, ChannelProperty.id)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    try:
+        secret = secret_vault().open(row[4]) if row[4] is not None else None
+    except ValueError:
+        raise Unavailable("PIN_ENCRYPTION_KEYS: no key opens this webhook secret") from None
+    return Connection(row[0], row[1], row[2], row[3], secret, row[5])
 
 
 def get(channel_property_id: UUID) -> ChannelProperty:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import cast
+from uuid import UUID
 
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
@@ -13,12 +14,14 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.errors import Unavailable
-from app.integrations.channels import ChannelClient, load_channel
+from app.integrations.channels import ChannelClient, beds24, load_channel
+from app.integrations.channels.beds24 import Beds24Client
 from app.integrations.errors import IntegrationError, QuotaExhausted
 from app.integrations.locks import LockClient, load_vendor
 from app.models import VendorState
 from app.runtime import settings
-from app.services import alerts
+from app.services import alerts, channel_accounts
+from app.services.channel_tokens import AccountTokens
 from app.transaction import transaction
 
 #: a success is written down at most this often while nothing was wrong
@@ -64,15 +67,35 @@ def channel_client(channel: str = "stays") -> ChannelClient:
     return cast(ChannelClient, made)
 
 
-def listings_client(channel: str) -> ChannelClient:
-    """The client that lists a channel's units. Raises Unavailable when not configured."""
+def beds24_client(channel_property_id: UUID) -> Beds24Client:
+    """The client of the account that speaks for a property at Beds24; properties of one account
+    share it. Raises NotFound for an unknown connection, Unavailable when there is no token."""
+    return beds24_account(channel_accounts.of_property(channel_property_id))
+
+
+def beds24_account(account_id: UUID) -> Beds24Client:
+    """The one client of an account in this process. Its tokens are read anew for every call, so
+    that what another process renewed or a person replaced is used at once."""
+
+    def make() -> Beds24Client:
+        tokens = AccountTokens(account_id)
+        return beds24.connect(settings().beds24_api_url, tokens, standing=tokens)
+
+    return cast(Beds24Client, _client(f"beds24:{account_id}", make))
+
+
+def listings_clients(channel: str) -> list[ChannelClient]:
+    """The clients that list a channel's units, one per account in use. Raises Unavailable when
+    there is none."""
     if channel != "beds24":
-        return channel_client(channel)
-    if settings().beds24_refresh_token is None:
-        raise Unavailable("Beds24 is not configured: set BEDS24_REFRESH_TOKEN")
-    return cast(
-        ChannelClient, _client("channel:beds24", lambda: load_channel("beds24")(settings()))
-    )
+        return [channel_client(channel)]
+    with transaction() as session:
+        accounts = channel_accounts.in_use(session)
+        if not accounts and (shared := channel_accounts.environment(session)) is not None:
+            accounts = [shared]
+    if not accounts:
+        raise Unavailable(channel_accounts.NOT_CONFIGURED)
+    return [beds24_account(account_id) for account_id in accounts]
 
 
 def state(session: Session, vendor: str) -> VendorState | None:

@@ -30,7 +30,7 @@ from tests.factories import make_accommodation, make_property, make_stay, reload
 @pytest.fixture
 def stays(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeChannel]:
     channel.reset()
-    monkeypatch.setattr(vendors, "listings_client", lambda name: channel)
+    monkeypatch.setattr(vendors, "listings_clients", lambda name: [channel])
     yield channel
     channel.reset()
 

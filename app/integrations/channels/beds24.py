@@ -15,6 +15,7 @@ from app.integrations.channels.beds24_tokens import (
     Account,
     Credits,
     MemoryTokens,
+    Standing,
     Tokens,
     TokenStore,
 )
@@ -257,6 +258,7 @@ def connect(
     currencies: Mapping[str, str] | None = None,
     before_call: Callable[[], None] | None = None,
     on_credits: Callable[[Credits], None] | None = None,
+    standing: Standing | None = None,
 ) -> Beds24Client:
     """A client of the account whose tokens are in `store`; sockets are shared by the process."""
     account = Account(
@@ -264,6 +266,7 @@ def connect(
         store,
         before_call=before_call,
         on_credits=on_credits,
+        standing=standing,
     )
     return Beds24Client(account, currencies)
 

@@ -67,6 +67,18 @@ class TokenStore(Protocol):
         ...
 
 
+class Standing(Protocol):
+    """Is told whether Beds24 accepts the account. Neither method may raise."""
+
+    def refused(self, call: str | None, error: Unauthorized) -> None:
+        """`call` ("POST /bookings") was refused; None: the refresh token itself."""
+        ...
+
+    def accepted(self, call: str) -> None:
+        """`call` was carried out."""
+        ...
+
+
 class MemoryTokens:
     """Tokens of this process only: for an account that lives in the environment, and for tests."""
 
@@ -153,7 +165,7 @@ class Account:
     """Calls in the name of one Beds24 account: with its token, and with an eye on its credits.
 
     `before_call` may raise RateLimited to keep a call from being made; `on_credits` is told what
-    every answer said of the credits.
+    every answer said of the credits, `standing` whether the credentials hold.
     """
 
     #: Beds24 thinks longer than most about a full page of bookings
@@ -167,8 +179,10 @@ class Account:
         *,
         before_call: Callable[[], None] | None = None,
         on_credits: Callable[[Credits], None] | None = None,
+        standing: Standing | None = None,
     ) -> None:
         self._http = connect(self._observe)
+        self._standing = standing
         self._store = store
         self._before_call = before_call
         self._on_credits = on_credits
@@ -178,50 +192,66 @@ class Account:
     def read(self, path: str, params: http.Params = ()) -> Any:
         """A GET, tried again while the vendor is silent."""
         return self._authorised(
+            f"GET {path}",
             lambda headers: self._http.read(
                 path,
                 params=params,
                 headers=headers,
                 read_seconds=self.READ_SECONDS,
                 budget_seconds=self.BUDGET_SECONDS,
-            )
+            ),
         )
 
     def write(self, path: str, items: list[Any]) -> Any:
         """A POST of an array, tried once; a lost answer is Unconfirmed."""
         return self._authorised(
+            f"POST {path}",
             lambda headers: (
                 self._http.exchange(
                     "POST", path, body=items, headers=headers, read_seconds=self.READ_SECONDS
                 ).document
-            )
+            ),
         )
 
     def refresh(self) -> Tokens:
         """Mint a new access token now, whatever is left of the old one: keeps the account alive."""
         return self._mint(self._store.load().access_token)
 
-    def _authorised(self, call: Callable[[Mapping[str, str]], Any]) -> Any:
+    def _authorised(self, name: str, call: Callable[[Mapping[str, str]], Any]) -> Any:
         """The call with a good token, and once more with a new one after a 401: that was carried
         out by nobody, so repeating it is safe for a write as well."""
         tokens = self._store.load()
         if not tokens.usable_at(clock.utcnow()):
             tokens = self._mint(tokens.access_token)
         try:
-            return self._metered(call, tokens)
+            return self._carried_out(name, call, tokens)
         except Unauthorized as exc:
-            if exc.code != "401":
-                raise
-        tokens = self._mint(tokens.access_token)
-        try:
-            return self._metered(call, tokens)
-        except Unauthorized as exc:
-            code = exc.code
-        raise Unauthorized(
-            "Beds24 refuses a fresh token: it lacks a scope, or this address is not on its list",
-            vendor=VENDOR,
-            code=code,
-        )
+            refusal = exc
+        if refusal.code == "401":
+            tokens = self._mint(tokens.access_token)
+            try:
+                return self._carried_out(name, call, tokens)
+            except Unauthorized as exc:
+                refusal = Unauthorized(
+                    f"Beds24 refuses {name} with a fresh token: it lacks a scope, or this address "
+                    "is not on its list",
+                    vendor=VENDOR,
+                    code=exc.code,
+                )
+        raise self._refused(name, refusal)
+
+    def _carried_out(
+        self, name: str, call: Callable[[Mapping[str, str]], Any], tokens: Tokens
+    ) -> Any:
+        document = self._metered(call, tokens)
+        if self._standing is not None:
+            self._standing.accepted(name)
+        return document
+
+    def _refused(self, name: str | None, error: Unauthorized) -> Unauthorized:
+        if self._standing is not None:
+            self._standing.refused(name, error)
+        return error
 
     def _metered(self, call: Callable[[Mapping[str, str]], Any], tokens: Tokens) -> Any:
         if self._before_call is not None:
@@ -268,10 +298,14 @@ class Account:
                     raise Unreadable(f"{VENDOR} gave no access token", vendor=VENDOR)
                 self._store.save(tokens)
                 return tokens
-        raise Unauthorized(
-            "Beds24 refused the refresh token: connect the property again with a new invite code",
-            vendor=VENDOR,
-            code=code,
+        raise self._refused(
+            None,
+            Unauthorized(
+                "Beds24 refused the refresh token: connect the property again with a new invite "
+                "code",
+                vendor=VENDOR,
+                code=code,
+            ),
         )
 
     def _observe(self, headers: Mapping[str, str]) -> None:
