@@ -73,6 +73,8 @@ class Settings:
     trusted_proxies: int = 0
     stays_first_run_hours: int = 24
     stays_horizon_days: int = 120
+    #: tries per event type, "" for all types not named
+    event_max_attempts: Mapping[str, int] = field(default_factory=lambda: {"": 3})
 
     @property
     def production(self) -> bool:
@@ -236,6 +238,19 @@ def _pin_keys(reader: _Reader, *, production: bool, var: Path) -> tuple[str, ...
     return keys
 
 
+def _event_max_attempts(reader: _Reader) -> dict[str, int]:
+    """`3`, or `3,booking.created=5`: the number for all event types, then for single ones."""
+    name, found = "EVENT_MAX_ATTEMPTS", {"": 3}
+    for part in (reader.text(name) or "").replace(" ", "").split(","):
+        kind, _, count = part.rpartition("=")
+        if part and not (count.isdecimal() and 1 <= int(count) <= 20):
+            reader.fault(name, "numbers from 1 to 20, like 3 or 3,booking.created=5")
+            break
+        if part:
+            found[kind] = int(count)
+    return found
+
+
 def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Settings:
     """Read and check every variable of INTERFACES §2. Raises SettingsError naming all that are
     faulty. `var` is where local secrets are kept (default: `var/` beside the code)."""
@@ -265,6 +280,7 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
         "db_pool_size": reader.whole("DB_POOL_SIZE", 10, 1, 100),
         "web_threads": reader.whole("WEB_THREADS", 8, 1, 64),
         "trusted_proxies": reader.whole("TRUSTED_PROXIES", 1 if production else 0, 0, 5),
+        "event_max_attempts": _event_max_attempts(reader),
         "stays_first_run_hours": reader.whole("STAYS_FIRST_RUN_HOURS", 24, 1, 24 * 366),
         "stays_horizon_days": reader.whole("STAYS_HORIZON_DAYS", 120, 1, 730),
         "alert_email_to": reader.text("ALERT_EMAIL_TO"),

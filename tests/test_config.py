@@ -127,3 +127,12 @@ def test_wsgi_stops_with_the_lines_alone_and_with_the_status_gunicorn_heeds() ->
     assert "Traceback" not in ended.stderr
     for name in ("DATABASE_URL", "SECRET_KEY", "JWT_SECRET", "PIN_ENCRYPTION_KEYS", "LOG_LEVEL"):
         assert f"  {name}: expected" in ended.stderr
+
+
+def test_events_are_tried_as_often_as_their_type_says(tmp_path: Path) -> None:
+    assert config.load(URLS | SECRETS, var=tmp_path).event_max_attempts == {"": 3}
+    said = {"EVENT_MAX_ATTEMPTS": "4, booking.created=7"}
+    loaded = config.load(URLS | SECRETS | said, var=tmp_path)
+    assert loaded.event_max_attempts == {"": 4, "booking.created": 7}
+    for wrong in ("0", "many", "booking.created=", "3,x=21"):
+        assert "EVENT_MAX_ATTEMPTS" in problems(tmp_path, EVENT_MAX_ATTEMPTS=wrong)

@@ -17,6 +17,7 @@ from app.domain.states import EventStatus
 from app.models import ChannelEvent, ChannelEventAttempt
 from app.queue import client as queue
 from app.queue.registry import PMS_OUTBOUND
+from app.runtime import settings
 from app.services.leases import EARLY, LEASE
 from app.transaction import transaction
 
@@ -203,6 +204,12 @@ def alarm(event_id: UUID, source: str, direction: str) -> queue.Alarm:
     """The order to deal with an event at once: take it in, or deliver it."""
     job = "outbound.deliver" if direction == OUTBOUND else "events.process"
     return queue.Alarm(job, event_id, queue=queue_of(source, direction))
+
+
+def max_attempts(event_type: str) -> int:
+    """How often an event of this type is tried before it is a dead letter (C-11, DECISIONS 22)."""
+    configured = settings().event_max_attempts
+    return configured.get(event_type, configured[""])
 
 
 def _close_attempt(
