@@ -15,6 +15,7 @@ from app.domain.states import WANTED
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import (
     Accommodation,
+    ChannelMapping,
     Credential,
     Lock,
     LockMapping,
@@ -24,6 +25,8 @@ from app.models import (
 )
 from app.services import (
     audit,
+    channel_mapping_rows,
+    channel_units,
     dependents,
     edits,
     house_hours,
@@ -63,6 +66,8 @@ _FIELDS = (
     "status",
     "housekeeping",
 )
+#: a change of one of these changes the unit's channel mapping
+_MAPPED = frozenset({"property_id", "beds24_room_id", "beds24_unit_id"})
 
 
 class NewAccommodation(Input):
@@ -134,6 +139,8 @@ def create(new: NewAccommodation, *, actor: Actor) -> Accommodation:
         audit.record(
             session, actor, "create", "accommodation", row.id, after=new.model_dump(mode="json")
         )
+        if row.beds24_room_id is not None:
+            channel_units.follow(session, [row.id], actor=actor)
     return row
 
 
@@ -167,14 +174,17 @@ def delete(accommodation_id: UUID, *, actor: Actor) -> None:
             raise NotFound("no such accommodation")
         here = Reservation.accommodation_id == accommodation_id
         paired = LockMapping.accommodation_id == accommodation_id
+        mapped = (ChannelMapping.internal_id == accommodation_id) & ChannelMapping.is_active
         dependents.refuse(
             session,
             row.name,
             (
                 Dependent("reservation", "reservations", Reservation, here),
                 Dependent("lock", "locks", LockMapping, paired),
+                Dependent("channel mapping", "channel mappings", ChannelMapping, mapped),
             ),
         )
+        channel_mapping_rows.forget(session, accommodation_id)
         before = edits.snapshot(row, _FIELDS)
         session.delete(row)
         audit.record(session, actor, "delete", "accommodation", accommodation_id, before)
@@ -247,6 +257,8 @@ def _change(
         found = pin_moves.compare(session, looked)
     if before:
         audit.record(session, actor, "update", "accommodation", row.id, before, after)
+    if before.keys() & _MAPPED:
+        channel_units.follow(session, [row.id], actor=actor)
     return row, found
 
 

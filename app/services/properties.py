@@ -13,10 +13,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
-from app.models import Accommodation, ChannelEvent, ChannelProperty, Property, Reservation, RoomType
+from app.models import (
+    Accommodation,
+    ChannelEvent,
+    ChannelMapping,
+    ChannelProperty,
+    Property,
+    Reservation,
+    RoomType,
+)
 from app.runtime import settings
 from app.services import (
     audit,
+    channel_mapping_rows,
     dependents,
     edits,
     house_hours,
@@ -285,8 +294,15 @@ def delete_room_type(room_type_id: UUID, *, actor: Actor) -> None:
                     Reservation,
                     Reservation.room_type_id == room_type_id,
                 ),
+                Dependent(
+                    "channel mapping",
+                    "channel mappings",
+                    ChannelMapping,
+                    (ChannelMapping.internal_id == room_type_id) & ChannelMapping.is_active,
+                ),
             ),
         )
+        channel_mapping_rows.forget(session, room_type_id)
         before = edits.snapshot(row, ("property_id", "name", "total_units"))
         session.delete(row)
         audit.record(session, actor, "delete", "room_type", room_type_id, before)

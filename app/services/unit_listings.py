@@ -14,7 +14,7 @@ from app import clock
 from app.integrations.channels import ChannelListing
 from app.models import Accommodation, ChannelProperty, Property, RoomType
 from app.models.columns import among
-from app.services import audit, house_hours, pin_plan
+from app.services import audit, channel_units, house_hours, pin_plan
 from app.services.channel_places import NO_PROPERTY, placeholder_name
 
 STAYS = "stays"
@@ -72,11 +72,13 @@ def apply(session: Session, channel: str, listed: Sequence[ChannelListing]) -> T
             _create(session, channel, unit, external_id, houses, tally)
         else:
             _update(session, row, unit, houses, tally, moved)
+    covered: set[UUID] = set()
     if channel != STAYS:  # an account lists only its own houses
         covered = {house.id for unit in by_id.values() if (house := houses.named(unit))}
         known = {key: row for key, row in known.items() if row.property_id in covered}
     _retire(session, known, by_id, tally)
     session.flush()
+    channel_units.adopt(session, covered, actor=audit.SYSTEM)
     pin_plan.plan(session, accommodations=moved)
     return tally
 
