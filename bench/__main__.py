@@ -16,6 +16,7 @@ BENCHES = {
     "reconcile": "bench.reconcile",
     "webhooks": "bench.webhooks",
     "pages": "bench.pages",
+    "console": "bench.console",
     "pins": "bench.pins",
     "matching": "bench.matching",
     "memory": "bench.memory",

@@ -6,13 +6,12 @@ Floor: an empty page rendered by the same stack, sign-in and layout included.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from bench.house import House, percentile, result, seconds
+from bench import visits
+from bench.house import House
 
 FULL = 100_000
-VISITS = 60
 PAGES = {
     "reservations_page_100k": "/reservations",
     "reservations_page_100k_rows_100": "/reservations?limit=100",
@@ -25,63 +24,11 @@ def run(house: House) -> Iterator[dict[str, Any]]:
     count = house.rows(FULL)
     house.empty()
     house.furnish()
-    _fill(house, count)
-    from flask import render_template
-    from sqlalchemy import event
-
-    from app.extensions import db
-    from app.factory import settle_memory
-    from app.services import users
-
-    app = house.app
-    if "bench_empty" not in app.view_functions:
-        app._got_first_request = False
-        app.add_url_rule("/bench-empty", "bench_empty", lambda: render_template("_layout.html"))
-    with app.app_context():
-        user = users.create("bench@example.org", "bench-password-1", "admin")
-        token = users.start_session(user.id, None, None)
-    client = app.test_client()
-    with client.session_transaction() as session:
-        session["token"] = token
-
-    def visit(path: str) -> float:
-        def get() -> None:
-            answer = client.get(path)
-            if answer.status_code != 200:
-                raise RuntimeError(f"{path}: {answer.status}")
-
-        return seconds(get) * 1000
-
-    for path in (*PAGES.values(), "/bench-empty"):
-        visit(path)
-    settle_memory()  # as wsgi.py does
-    floor = percentile([visit("/bench-empty") for _ in range(VISITS)], 95)
-    with app.app_context(), _counted(event, db.engine) as statements:
-        most = 0
-        for name, path in PAGES.items():
-            statements.clear()
-            visit(path)
-            most = max(most, len(statements))
-            times = [visit(path) for _ in range(VISITS)]
-            yield result(name, percentile(times, 95), "ms p95", floor, count)
-    yield result("reservations_page_100k_statements", most, "statements", None, count)
+    fill(house, count)
+    yield from visits.measure(house, PAGES, "reservations_page_100k_statements", count)
 
 
-@contextmanager
-def _counted(event: Any, engine: Any) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
-def _fill(house: House, count: int) -> None:
+def fill(house: House, count: int) -> None:
     """Stays of three years, each with its planned orders; a tenth with a PIN in some state."""
     with house.connect() as connection:
         connection.execute(

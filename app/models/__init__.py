@@ -12,7 +12,7 @@ from app.models.channels import (
     VendorState,
 )
 from app.models.credentials import Credential, PinJob
-from app.models.events import ChannelEvent, ChannelEventAttempt
+from app.models.events import ChannelEvent, ChannelEventAttempt, EventBatch
 from app.models.holds import InventoryHold, MaintenanceBlock
 from app.models.lock_tests import LockTest
 from app.models.locks import Lock, LockMapping, MappingValidationLog
@@ -37,6 +37,7 @@ __all__ = [
     "ChannelMapping",
     "ChannelProperty",
     "Credential",
+    "EventBatch",
     "InventoryHold",
     "Lock",
     "LockMapping",

@@ -1,4 +1,4 @@
-"""ChannelEvent and ChannelEventAttempt: a fact received or owed, and each try to deal with it."""
+"""ChannelEvent, its attempts and batches: facts received or owed, each try, and repairs of many."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, Index, String, UniqueConstraint, func, text
+from sqlalchemy import (
+    ARRAY,
+    DateTime,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -78,7 +88,21 @@ class ChannelEvent(Stamped, Base):
             "received_at",
             postgresql_where=text("status = 'failed'"),
         ),
-        Index("ix_channel_events_received_at_id", "received_at", "id"),
+        # Counts and filters are answered from the index: a row is kilobytes of payload.
+        Index(
+            "ix_channel_events_received_at_id",
+            "received_at",
+            "id",
+            postgresql_include=[
+                "status",
+                "direction",
+                "source",
+                "event_type",
+                "channel_property_id",
+                "entity_internal_id",
+                "entity_external_id",
+            ],
+        ),
         Index(
             "ix_channel_events_due",
             "next_attempt_at",
@@ -116,3 +140,35 @@ class ChannelEventAttempt(Base):
     __table_args__ = (
         Index("ix_channel_event_attempts_event_id_started_at", "event_id", "started_at"),
     )
+
+
+class EventBatch(Stamped, Base):
+    """One repair of many events, or PIN orders, at once (DLQ-16).
+
+    `position` counts the ids that are dealt with: first the orders, then the events. `skipped` says
+    of each that was left as it is why.
+    """
+
+    __tablename__ = "event_batches"
+
+    id: Mapped[Key]
+    verb: Mapped[str]
+    reason: Mapped[str | None]
+    actor: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    ip: Mapped[str | None]
+    event_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()))
+    order_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()))
+    position: Mapped[int] = mapped_column(server_default=text("0"))
+    done: Mapped[int] = mapped_column(server_default=text("0"))
+    skipped: Mapped[list[dict[str, str]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    finished_at: Mapped[Moment | None]
+
+    __table_args__ = (
+        one_of("verb", ("retry", "ignore", "replay")),
+        Index("ix_event_batches_open", "updated_at", postgresql_where=text("finished_at IS NULL")),
+    )
+
+    @property
+    def total(self) -> int:
+        return len(self.order_ids) + len(self.event_ids)
