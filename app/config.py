@@ -68,6 +68,7 @@ class Settings:
     pin_lead_hours: int = 2
     pin_grace_hours: int = 24
     pin_preload_hours: int = 0
+    room_sync_minutes: int = 5
     db_pool_size: int = 10
     web_threads: int = 8
     trusted_proxies: int = 0
@@ -277,6 +278,7 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
         "pin_lead_hours": reader.whole("PIN_LEAD_HOURS", 2, 0, 72),
         "pin_grace_hours": reader.whole("PIN_GRACE_HOURS", 24, 0, 168),
         "pin_preload_hours": reader.whole("PIN_PRELOAD_HOURS", 0, 0, 168),
+        "room_sync_minutes": reader.whole("ROOM_SYNC_MINUTES", 5, 0, 60),
         "db_pool_size": reader.whole("DB_POOL_SIZE", 10, 1, 100),
         "web_threads": reader.whole("WEB_THREADS", 8, 1, 64),
         "trusted_proxies": reader.whole("TRUSTED_PROXIES", 1 if production else 0, 0, 5),

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import structlog
 from flask import Flask
 
+from app.queue import startup
 from app.queue.backoff import Backoff
 from app.queue.interrupts import Interrupts
 from app.queue.keeper import Keeper
@@ -33,6 +34,9 @@ STOP_SECONDS = 8.5  # children give back after 6 s; the whole must be over withi
 LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0  # who lived this long fell for a new reason
 TICK_SECONDS = 0.1
+
+#: the worker that has the jobs of a system's start run
+STARTING = "general"
 
 Work = Callable[[Interrupts], None]
 
@@ -161,6 +165,14 @@ def works(app: Flask) -> dict[str, Work]:
     def worker(role: str) -> Work:
         return lambda interrupts: JobWorker(app, role, WORKERS[role], interrupts).run()
 
+    def first(interrupts: Interrupts) -> None:
+        held = startup.order(app)
+        try:
+            worker(STARTING)(interrupts)
+        finally:
+            if held is not None:
+                held.close()
+
     return {"keeper": lambda interrupts: Keeper(app, interrupts).run()} | {
-        role: worker(role) for role in WORKERS
+        role: first if role == STARTING else worker(role) for role in WORKERS
     }

@@ -29,7 +29,8 @@ class JobSpec:
     """One job. `timeout` is in seconds; `cron` (in UTC) or `every` makes it periodic.
 
     `prefix` begins the fixed job id (C-52); a job without one takes no argument, and its name is
-    its id.
+    its id. `setting` names the setting that holds its interval in minutes instead, 0 for never;
+    `at_start` has it run once when the system starts.
     """
 
     name: str
@@ -39,6 +40,8 @@ class JobSpec:
     prefix: str | None = None
     cron: str | None = None
     every: timedelta | None = None
+    setting: str | None = None
+    at_start: bool = False
 
     def job_id(self, arg: str | None) -> str:
         """The id that every order for the same thing shares, so that a new one replaces the old."""
@@ -82,11 +85,23 @@ _SPECS = (
         cron="*/30 * * * *",
     ),
     JobSpec(
+        "channels.keep_alive", "app.jobs.channels.keep_alive", MAINTENANCE, 180, cron="50 4 * * *"
+    ),
+    JobSpec(
         "maintenance.sweep",
         "app.jobs.maintenance.sweep",
         MAINTENANCE,
         60,
         every=timedelta(seconds=15),
+    ),
+    JobSpec(
+        "rooms.sync",
+        "app.jobs.rooms.sync",
+        MAINTENANCE,
+        60,
+        every=timedelta(minutes=5),
+        setting="room_sync_minutes",
+        at_start=True,
     ),
     JobSpec("maintenance.watch", "app.jobs.maintenance.watch", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec(

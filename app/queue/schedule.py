@@ -8,7 +8,7 @@ worker do not pile up and an entry survives whatever happens to the job.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from croniter import croniter
@@ -22,6 +22,7 @@ from app.queue import scripts
 from app.queue.client import Alarm, place
 from app.queue.connection import redis
 from app.queue.registry import JOBS, JobSpec
+from app.runtime import settings
 
 PREFIX = "tick-"
 SCHEDULED: tuple[JobSpec, ...] = tuple(spec for spec in JOBS.values() if spec.periodic)
@@ -41,9 +42,22 @@ class Line:
 
 def next_run(spec: JobSpec, after: datetime) -> datetime:
     """The first moment of a periodic job after `after`."""
-    if spec.every is not None:
-        return after + spec.every
+    every = interval(spec)
+    if every is not None:
+        return after + every
     return cast(datetime, croniter(spec.cron, after).get_next(datetime))
+
+
+def interval(spec: JobSpec) -> timedelta | None:
+    """How often a job runs that no cron times; an operator's setting beats the registry."""
+    if spec.setting is None:
+        return spec.every
+    return timedelta(minutes=getattr(settings(), spec.setting))
+
+
+def wanted() -> list[JobSpec]:
+    """The periodic jobs that are not switched off."""
+    return [spec for spec in SCHEDULED if spec.cron or interval(spec)]
 
 
 def entry_id(spec: JobSpec) -> str:
@@ -62,12 +76,12 @@ class Timetable(Scheduler):  # type: ignore[misc]
         lines = [
             Line(
                 spec.name,
-                spec.cron or f"every {spec.every}",
+                spec.cron or f"every {interval(spec)}",
                 spec.queue,
                 _moment(moments.get(entry_id(spec))),
                 self._state(spec, moments, entries[spec.name]),
             )
-            for spec in SCHEDULED
+            for spec in wanted()
         ]
         return lines + [
             Line(job_id, "", "", _moment(moments[job_id]), "unknown")
@@ -78,7 +92,7 @@ class Timetable(Scheduler):  # type: ignore[misc]
         """Write what is missing or different, remove what is no longer wanted; what was changed."""
         moments, entries = self._read()
         changed = []
-        for spec in SCHEDULED:
+        for spec in wanted():
             state = self._state(spec, moments, entries[spec.name])
             if state != "ok":
                 self._write(spec, moments.get(entry_id(spec)) if state == "damaged" else None)
@@ -95,7 +109,7 @@ class Timetable(Scheduler):  # type: ignore[misc]
         """Order every job whose moment has come, once however late we are; their names."""
         now = clock.utcnow()
         fired = []
-        for spec in SCHEDULED:
+        for spec in wanted():
             score = self.connection.zscore(self.scheduled_jobs_key, entry_id(spec))
             if score is None or score > now.timestamp():
                 continue
@@ -109,7 +123,7 @@ class Timetable(Scheduler):  # type: ignore[misc]
     def _read(self) -> tuple[dict[str, float], dict[str, dict[bytes, bytes]]]:
         with self.connection.pipeline(transaction=False) as pipe:
             pipe.zrange(self.scheduled_jobs_key, 0, -1, withscores=True)
-            for spec in SCHEDULED:
+            for spec in wanted():
                 pipe.hgetall(scripts.job_key(entry_id(spec)))
             answers: list[Any] = pipe.execute(raise_on_error=False)
         moments: Any = answers[0]
@@ -119,7 +133,7 @@ class Timetable(Scheduler):  # type: ignore[misc]
             {job_id.decode(errors="surrogateescape"): float(score) for job_id, score in moments},
             {
                 spec.name: {} if isinstance(entry, RedisError) else entry
-                for spec, entry in zip(SCHEDULED, answers[1:], strict=True)
+                for spec, entry in zip(wanted(), answers[1:], strict=True)
             },
         )
 
@@ -167,7 +181,7 @@ class Timetable(Scheduler):  # type: ignore[misc]
         self.connection.zadd(self.scheduled_jobs_key, {entry_id(spec): moment.timestamp()}, xx=True)
 
     def _strangers(self, moments: dict[str, float]) -> list[str]:
-        known = {entry_id(spec) for spec in SCHEDULED}
+        known = {entry_id(spec) for spec in wanted()}
         return sorted(
             job_id for job_id in moments if job_id.startswith(PREFIX) and job_id not in known
         )
@@ -184,8 +198,9 @@ def apply() -> list[str]:
 
 
 def _meta(spec: JobSpec) -> dict[str, Any]:
-    if spec.every is not None:
-        return {"interval": int(spec.every.total_seconds())}
+    every = interval(spec)
+    if every is not None:
+        return {"interval": int(every.total_seconds())}
     return {"cron_string": spec.cron, "use_local_timezone": False}
 
 
