@@ -70,6 +70,7 @@ def make_settings(
         "JWT_SECRET": "test-jwt-secret-" + "x" * 32,
         "PIN_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "STAYS_WEBHOOK_SECRET": "stays-webhook-secret-for-tests-only",
+        "BEDS24_WEBHOOK_SECRET": "beds24-webhook-secret-for-tests-only",
         "LOG_FORMAT": "json",
     }
     var = tmp_path_factory.mktemp("var")

@@ -54,6 +54,7 @@ api = Blueprint("api", __name__, url_prefix="/api")
 problems.install(api)
 api.register_blueprint(tokens.bp)
 api.register_blueprint(webhooks.bp)
+api.register_blueprint(webhooks.beds24)
 api.register_blueprint(admin, url_prefix="/admin")
 unknown.catch(api)
 

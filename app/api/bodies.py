@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from flask import request
 
 from app.errors import Invalid
+from app.services import json_text
 from app.services.inputs import Input, parse
 
 M = TypeVar("M", bound=Input)
-
-MAX_DEPTH = 32
 
 
 def body(model: type[M]) -> M:
@@ -25,29 +23,17 @@ def body(model: type[M]) -> M:
     return parse(model, found)
 
 
+def optional_body(model: type[M]) -> M:
+    """The same, where an empty body says nothing. Raises Invalid."""
+    return body(model) if request.get_data() else parse(model, {})
+
+
 def json_object(raw: bytes) -> dict[str, Any]:
     """The bytes as a JSON object of sane depth. Raises Invalid for anything else."""
-    try:
-        found = json.loads(raw.decode(), parse_constant=_no_such_number)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        raise Invalid("the body is not valid JSON") from None
+    found = json_text.read(raw)
     if not isinstance(found, dict):
         raise Invalid("the body must be a JSON object")
-    if _is_deep(found, MAX_DEPTH):
-        raise Invalid("the body is nested too deeply")
     return found
-
-
-def _no_such_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
-
-
-def _is_deep(value: object, depth: int) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return False
-    return depth == 0 or any(_is_deep(inner, depth - 1) for inner in value)
 
 
 def _storable(value: object) -> bool:

@@ -14,9 +14,11 @@ from app.api.problems import Unauthenticated
 from app.errors import Invalid
 from app.integrations.channels.stays_payloads import identifier, instant
 from app.runtime import settings
-from app.services import events
+from app.services import beds24_intake, stays_intake
+from app.services.event_intake import Received
 
 bp = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+beds24 = Blueprint("beds24", __name__, url_prefix="/integrations/beds24")
 
 MAX_BYTES = 256 * 1024
 #: how far a signed message's time may be off before it counts as played back
@@ -39,9 +41,9 @@ def stays_signed() -> ResponseReturnValue:
     if abs(clock.utcnow() - said_at) > FRESH:
         # A late second copy of what we have is harmless; refused, it would come again and again.
         event_id = identifier(body.get("eventId"))
-        if event_id is None or not events.known(event_id):
+        if event_id is None or not stays_intake.known(event_id):
             raise Unauthenticated("the timestamp is more than 5 minutes off")
-    return _store(body, raw)
+    return _stored(stays_intake.receive(body, raw, dict(request.headers)))
 
 
 @bp.post("/stays/<token>")
@@ -53,7 +55,18 @@ def stays_token(token: str) -> ResponseReturnValue:
     body = json_object(raw)
     if not isinstance(body.get("action"), str):
         raise Invalid.field("action", "is required")
-    return _store(body, raw)
+    return _stored(stays_intake.receive(body, raw, dict(request.headers)))
+
+
+@beds24.post("/webhook")
+def beds24_webhook() -> ResponseReturnValue:
+    """A signature over the raw bytes, or the shared secret in a header."""
+    if not any(request.headers.get(name) for name in ("X-Beds24-Signature", "X-Webhook-Token")):
+        raise Unauthenticated("neither a signature nor a token came with it")
+    try:
+        return _stored(beds24_intake.receive(_raw(), dict(request.headers)))
+    except beds24_intake.Unproven as error:
+        raise Unauthenticated(str(error)) from None
 
 
 def _secret() -> str:
@@ -74,6 +87,5 @@ def _raw() -> bytes:
     return raw
 
 
-def _store(body: dict[str, object], raw: bytes) -> ResponseReturnValue:
-    received = events.receive(body, raw, dict(request.headers), source="stays")
+def _stored(received: Received) -> ResponseReturnValue:
     return jsonify(success=True, eventId=str(received.event_id), duplicate=received.duplicate)

@@ -45,3 +45,5 @@ class RetryPolicy:
 RECONCILIATION = RetryPolicy((2, 4, 8))
 #: the third failure is final unless the row allows more (C-11)
 EVENTS = RetryPolicy((5, 25, 125), max_attempts=3)
+#: after a vendor's 429, which costs no attempt three times (DECISIONS 13)
+POSTPONED = RetryPolicy((60, 300, 900))

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.domain.retries import EVENTS
+from app.domain.retries import EVENTS, POSTPONED
 from app.domain.states import EventStatus
 from app.models import ChannelEvent, ChannelEventAttempt
 from app.queue import client as queue
@@ -37,6 +37,7 @@ class Work:
     id: UUID
     token: UUID
     attempt_id: UUID
+    channel_property_id: UUID
     source: str
     event_type: str
     entity_external_id: str | None
@@ -79,6 +80,7 @@ def claim(event_id: UUID, direction: str = INBOUND) -> Work | None:
             event.id,
             event.lease_token,
             attempt.id,
+            event.channel_property_id,
             event.source,
             event.event_type,
             event.entity_external_id,
@@ -125,8 +127,9 @@ def finish(
     *,
     status: EventStatus = EventStatus.DONE,
     outcome: str,
-    normalized: dict[str, Any] | None = None,
+    normalized: Mapping[str, Any] | None = None,
     reservation_id: UUID | None = None,
+    modified_at: datetime | None = None,
 ) -> None:
     """End the event in the transaction that did its work. Raises LeaseLost, which undoes both."""
     now = clock.utcnow()
@@ -138,10 +141,13 @@ def finish(
         "lease_token": None,
         "last_error": None,
         "last_error_kind": None,
+        "waiting_for": None,
         "normalized_payload": normalized,
     }
     if reservation_id is not None:
         values["entity_internal_id"] = reservation_id
+    if modified_at is not None:
+        values["entity_modified_at"] = modified_at
     found = session.execute(
         update(ChannelEvent)
         .where(ChannelEvent.id == work.id, ChannelEvent.lease_token == work.token)
@@ -154,9 +160,18 @@ def finish(
 
 
 def fail(
-    work: Work, error: str, kind: str, *, heals: bool, pause: float | None = None
+    work: Work,
+    error: str,
+    kind: str,
+    *,
+    heals: bool,
+    pause: float | None = None,
+    waiting_for: str | None = None,
 ) -> datetime | None:
-    """Note a failed attempt; when the next one comes, or None when this was the last (C-11)."""
+    """Note a failed attempt; when the next one comes, or None when this was the last (C-11).
+
+    `waiting_for` is the channel's room that has to be mapped before another try makes sense.
+    """
     with transaction() as session:
         event = session.get_one(ChannelEvent, work.id, with_for_update=True)
         if event.lease_token != work.token:
@@ -164,6 +179,7 @@ def fail(
         now = clock.utcnow()
         event.attempts += 1
         event.last_error, event.last_error_kind = error[:500], kind
+        event.waiting_for = waiting_for
         event.lease_until = event.lease_token = None
         policy = EVENTS.with_attempts(event.max_attempts)
         again = policy.next_attempt(event.attempts, now, at_least=pause) if heals else None
@@ -172,9 +188,35 @@ def fail(
         outcome = "failed" if again is None else "retrying"
         _close_attempt(session, work, now, outcome, error[:500], kind)
         if again is not None:
-            order = alarm(event.id, event.source, event.direction)
-            queue.enqueue_many([replace(order, at=again)])
+            _ring(event, again)
     return again
+
+
+def postpone(work: Work, error: str, kind: str, pause: float | None) -> datetime | None:
+    """Put an event off that met a spent allowance, at no cost to its budget; when it comes again.
+
+    None when it has been put off often enough, and nothing is written (DECISIONS 13).
+    """
+    with transaction() as session:
+        event = session.get_one(ChannelEvent, work.id, with_for_update=True)
+        if event.lease_token != work.token:
+            return None
+        now = clock.utcnow()
+        event.postponed += 1
+        again = POSTPONED.next_attempt(event.postponed, now, at_least=pause)
+        if again is None:
+            event.postponed -= 1
+            return None
+        event.status, event.next_attempt_at = EventStatus.RETRYING, again
+        event.last_error, event.last_error_kind = error[:500], kind
+        event.lease_until = event.lease_token = None
+        _close_attempt(session, work, now, "postponed", error[:500], kind)
+        _ring(event, again)
+    return again
+
+
+def _ring(event: ChannelEvent, at: datetime) -> None:
+    queue.enqueue_many([replace(alarm(event.id, event.source, event.direction), at=at)])
 
 
 def hand_back(work: Work) -> None:

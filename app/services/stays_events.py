@@ -15,6 +15,7 @@ from app.integrations.channels import stays_external_payloads as external
 from app.integrations.channels import stays_payloads as simple
 from app.integrations.errors import NotFound, Unreadable
 from app.services import reconciliation_reading, vendors
+from app.services.event_outcomes import Malformed, normalised
 
 CHANNEL = "stays"
 #: the simple dialect's words, with the other spellings of the same
@@ -29,10 +30,6 @@ SIMPLE_EVENTS = (
 )
 CANCELLING = ("reservation.cancelled", "reservation.canceled", "reservation.deleted")
 PAYMENTS = "reservation.payments."
-
-
-class Malformed(Exception):
-    """The stored message itself makes no sense and never will; says so without guest data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,7 @@ def look_into(event_type: str, payload: Mapping[str, Any], received_at: datetime
     data = payload.get("data")
     cancels = event_type in CANCELLING
     try:
-        copy = simple.parse_simple(data)  # type: ignore[arg-type]
+        copy = normalised(simple.parse_simple, data if isinstance(data, Mapping) else {}, "data")
     except Unreadable as error:
         # A cancellation may say no more than which booking it is about.
         external_id = simple.reservation_id(data)

@@ -33,9 +33,10 @@ from app.services import (
     reconciliation_reading,
     reservations,
     stays_events,
+    stays_intake,
     vendors,
 )
-from app.services.events import Received
+from app.services.event_intake import Received
 from app.transaction import transaction
 from tests.channels import make_copy
 from tests.conftest import Clock
@@ -77,7 +78,7 @@ def hint(action: str = "reservation.modified", **payload: Any) -> dict[str, Any]
 
 
 def send(body: dict[str, Any], headers: dict[str, str] | None = None) -> Received:
-    return events.receive(body, json.dumps(body).encode(), headers or {})
+    return stays_intake.receive(body, json.dumps(body).encode(), headers or {})
 
 
 def deliver(body: dict[str, Any]) -> ChannelEvent:
@@ -118,7 +119,7 @@ class TestReceiving:
         room = make_accommodation()
         body = message(booking(room), eventId="E1")
         raw = json.dumps(body, indent=1).encode()
-        event_id, duplicate = events.receive(
+        event_id, duplicate = stays_intake.receive(
             body,
             raw,
             {"X-Webhook-Signature": "abc", "Authorization": "Bearer s", "Cookie": "c"},
@@ -148,11 +149,11 @@ class TestReceiving:
 
     def test_a_known_id(self) -> None:
         send(message(booking(make_accommodation()), eventId="E1"))
-        assert events.known("E1")
-        assert not events.known("E2")
+        assert stays_intake.known("E1")
+        assert not stays_intake.known("E2")
         long = "E" * 300
         send(message(booking("X"), eventId="E" * 255))
-        assert not events.known(long)
+        assert not stays_intake.known(long)
 
     def test_without_an_id_the_bytes_decide(self) -> None:
         body = message(booking(make_accommodation()))
@@ -259,7 +260,7 @@ class TestReceiving:
     def test_text_no_table_can_hold(self) -> None:
         data = booking(make_accommodation(), notes="a\0b", odd="\ud800")
         body = message(data)
-        event_id, _ = events.receive(body, json.dumps(body).encode() + b"\xff", {})
+        event_id, _ = stays_intake.receive(body, json.dumps(body).encode() + b"\xff", {})
         assert event(event_id).payload["data"]["notes"] == "ab"
 
 

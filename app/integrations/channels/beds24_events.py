@@ -40,6 +40,8 @@ CREATED, MODIFIED_EVENT = "booking.created", "booking.modified"
 CANCELLED, DELETED = "booking.cancelled", "booking.deleted"
 AVAILABILITY = "availability.updated"
 EVENTS = (CREATED, MODIFIED_EVENT, CANCELLED, DELETED, AVAILABILITY)
+#: both end the stay
+ENDS = (CANCELLED, DELETED)
 #: where a room's change may be described
 ROOM_PARTS = ("availability", "room", "inventory", "data", "booking")
 
@@ -89,10 +91,24 @@ def parse_webhook(body: bytes) -> list[Beds24Event]:
 
 def parse_event(document: object, *, home_currency: str | None = None) -> Beds24Event:
     """One event, as it came or as it was stored. Raises Unreadable without a booking or room id."""
+    event = open_event(document)
+    if event.type == AVAILABILITY or not isinstance(document, Mapping):
+        return event
+    reservation, problem = _reservation(document["booking"], home_currency)
+    if reservation is not None and event.type in ENDS:
+        reservation = replace(reservation, status=event.status, kind="stay")
+    return replace(event, reservation=reservation, problem=problem)
+
+
+def open_event(document: object) -> Beds24Event:
+    """What an event is about, its booking left unread: `reservation` is None, and no `problem`.
+
+    Raises Unreadable without a booking or room id.
+    """
     if not isinstance(document, Mapping):
         raise fault("body", "an object")
     named = text(document.get("event")) or text(document.get("type")) or ""
-    named = named.lower()
+    named = named.lower().removeprefix("beds24.")  # some senders put their name before (C-25)
     event_id = identifier(first(document, ("eventId", "event_id")))
     sent_at = instant(first(document, ("timestamp", "timeStamp")))
     if named == AVAILABILITY or _is_room_call(document):
@@ -105,12 +121,8 @@ def parse_event(document: object, *, home_currency: str | None = None) -> Beds24
         raise fault("booking.id", "text or a whole number")
     status, raw_status = read_status(booking.get("status"), WORDS)
     kind = _kind(named, booking, status)
-    if kind in (CANCELLED, DELETED):
+    if kind in ENDS:
         status = "cancelled"  # INTERFACES §6: both end the stay, whatever copy they carry
-    reservation, problem = _reservation(booking, home_currency)
-    if reservation is not None and kind in (CANCELLED, DELETED):
-        reservation = replace(reservation, status=status, kind="stay")
-    modified_at = instant(first(booking, MODIFIED))
     return Beds24Event(
         type=kind,
         booking_id=known_id,
@@ -121,9 +133,7 @@ def parse_event(document: object, *, home_currency: str | None = None) -> Beds24
         raw_status=raw_status,
         event_id=event_id,
         sent_at=sent_at,
-        modified_at=modified_at,
-        reservation=reservation,
-        problem=problem,
+        modified_at=instant(first(booking, MODIFIED)),
         key=event_id or _key(known_id, first(booking, MODIFIED), booking, named),
     )
 

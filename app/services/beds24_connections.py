@@ -1,0 +1,110 @@
+"""Whose message it is: the connection to Beds24 that a property, a room or their absence names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
+
+from app.errors import Unavailable
+from app.models import ChannelMapping, ChannelProperty
+from app.runtime import secret_vault
+from app.services.channel_properties import BEDS24
+
+
+class Spot(NamedTuple):
+    """What a message says about where it belongs; it may say neither."""
+
+    property_ref: str | None = None
+    room_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A connection as the webhook door needs it. `secret` is its own, None: the environment's."""
+
+    id: UUID
+    status: str
+    last_webhook_at: datetime | None
+    secret: str | None = field(repr=False, default=None)
+
+    @property
+    def connected(self) -> bool:
+        return self.status != "inactive"
+
+
+def find(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
+    """The connection of each message, in one statement for those that name their property.
+
+    A message without a property belongs to the connection that has its room mapped, or else to the
+    only one there is that is not inactive. What belongs nowhere is missing from the answer. Raises
+    Unavailable when a webhook secret cannot be opened: the message comes again.
+    """
+    named = {spot.property_ref for spot in spots if spot.property_ref is not None}
+    found: dict[Spot, Caller] = {}
+    if named:
+        ref = ChannelProperty.channel_property_id
+        by_ref = {row.ref: row for row in session.execute(_select(ref).where(ref.in_(named)))}
+        found = {s: _caller(by_ref[s.property_ref]) for s in spots if s.property_ref in by_ref}
+    nameless = [spot for spot in spots if spot.property_ref is None]
+    if nameless:
+        found |= _by_room(session, nameless)
+    return found
+
+
+def _by_room(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
+    rooms = {spot.room_ref for spot in spots if spot.room_ref is not None}
+    by_room: dict[str, dict[UUID, Any]] = {}
+    if rooms:
+        room = func.split_part(ChannelMapping.external_id, ":", 1)
+        mapped = (
+            _select(room)
+            .join(ChannelMapping, ChannelMapping.channel_property_id == ChannelProperty.id)
+            .where(
+                ChannelMapping.is_active,
+                ChannelMapping.mapping_type.in_(("room", "room_type")),
+                room.in_(rooms),
+            )
+        )
+        for row in session.execute(mapped):
+            by_room.setdefault(row.ref, {})[row.id] = row
+    only: Caller | None = None
+    if not all(spot.room_ref in by_room for spot in spots):
+        active = _select(ChannelProperty.channel_property_id).where(
+            ChannelProperty.status != "inactive"
+        )
+        rows = session.execute(active.limit(2)).all()
+        only = _caller(rows[0]) if len(rows) == 1 else None
+    found: dict[Spot, Caller] = {}
+    for spot in spots:
+        mapped_to = by_room.get(spot.room_ref or "")
+        if mapped_to is None:
+            if only is not None:
+                found[spot] = only
+        elif len(mapped_to) == 1:
+            (row,) = mapped_to.values()
+            found[spot] = _caller(row)
+    return found
+
+
+def _select(ref: ColumnElement[str] | Any) -> Select[Any]:
+    return select(
+        ref.label("ref"),
+        ChannelProperty.id,
+        ChannelProperty.status,
+        ChannelProperty.last_webhook_at,
+        ChannelProperty.webhook_secret_encrypted.label("sealed"),
+    ).where(ChannelProperty.channel_name == BEDS24)
+
+
+def _caller(row: Any) -> Caller:
+    try:
+        secret = None if row.sealed is None else secret_vault().open(row.sealed)
+    except ValueError:
+        raise Unavailable("PIN_ENCRYPTION_KEYS: no key opens this webhook secret") from None
+    return Caller(row.id, row.status, row.last_webhook_at, secret)

@@ -1,0 +1,150 @@
+"""Messages of channels as rows: stored once however often they come, then put in line (C-24)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.domain.states import EventStatus
+from app.models import ChannelEvent, ChannelProperty
+from app.queue import client as queue
+from app.services import event_rows
+from app.services.event_rows import INBOUND
+
+log = structlog.get_logger(__name__)
+
+MAX_KEY = 255
+#: how exactly a property's last message is dated; a burst must not queue for one row
+WEBHOOK_STAMP = timedelta(seconds=5)
+
+
+class Received(NamedTuple):
+    """The stored event, and whether it had been there before."""
+
+    event_id: UUID
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message whose proof was checked, free of card data, as it is to be stored.
+
+    `key` makes a second copy harmless. One that does not concern us is kept for the record only.
+    """
+
+    source: str
+    event_type: str
+    entity_type: str
+    external_id: str | None
+    key: str
+    payload: Mapping[str, Any]
+    raw_body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    modified_at: datetime | None = None
+    concerns_us: bool = True
+
+
+def store(
+    session: Session, channel_property_id: UUID, message: Incoming, now: datetime
+) -> Received:
+    """Write the message unless its key is known, and order its processing after the commit."""
+    key = idempotency_key(message.source, message.key)
+    values: dict[str, Any] = {
+        "channel_property_id": channel_property_id,
+        "direction": INBOUND,
+        "source": message.source,
+        "event_type": message.event_type,
+        "entity_type": message.entity_type,
+        "entity_external_id": message.external_id,
+        "entity_modified_at": message.modified_at,
+        "idempotency_key": key,
+        "payload": _storable(message.payload),
+        "headers": _storable(message.headers),
+        "raw_body": _storable(message.raw_body),
+        "max_attempts": event_rows.max_attempts(message.event_type),
+        "received_at": now,
+        "created_at": now,
+        "updated_at": now,
+    }
+    if message.concerns_us:
+        values |= {"status": EventStatus.RECEIVED, "next_attempt_at": now}
+    else:
+        values |= {"status": EventStatus.IGNORED, "processed_at": now}
+    event_id = session.scalar(
+        insert(ChannelEvent).values(values).on_conflict_do_nothing().returning(ChannelEvent.id)
+    )
+    duplicate = event_id is None
+    if event_id is None:
+        event_id = session.scalars(
+            select(ChannelEvent.id).where(ChannelEvent.idempotency_key == key)
+        ).one()
+    elif message.concerns_us:
+        queue.enqueue_many([event_rows.alarm(event_id, message.source, INBOUND)])
+    log.info(
+        "event_received",
+        event_id=str(event_id),
+        event_type=message.event_type,
+        duplicate=duplicate,
+    )
+    return Received(event_id, duplicate)
+
+
+def known(session: Session, source: str, key: str) -> bool:
+    """Whether a message with this key is stored already."""
+    stored = ChannelEvent.idempotency_key == idempotency_key(source, key)
+    return session.scalar(select(ChannelEvent.id).where(stored)) is not None
+
+
+def idempotency_key(source: str, key: str) -> str:
+    """A key as the table holds it: unique across directions and channels, a digest when it is too
+    long for its column or has signs that no table holds."""
+    whole = f"in:{source}:{key}"
+    if len(whole) <= MAX_KEY and whole.isprintable():
+        return whole
+    return f"in:{source}:{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def kept(headers: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """The headers that a later proof of origin may need; all others go."""
+    return {name.lower(): value for name, value in headers.items() if name.lower() in names}
+
+
+def raw_text(raw: bytes | None, body: Any, payload: Any) -> str:
+    """The body as it came, unless something was taken out of it or it is part of a longer one: then
+    what is stored of it, written anew."""
+    if raw is not None and payload == body:
+        return raw.decode("utf-8", "replace")
+    return json.dumps(payload, ensure_ascii=False)
+
+
+def stamp(
+    session: Session, channel_property_id: UUID, last_webhook_at: datetime | None, now: datetime
+) -> None:
+    """Date the connection's last message, to within a few seconds (IN-06)."""
+    if last_webhook_at is None or last_webhook_at < now - WEBHOOK_STAMP:
+        session.execute(
+            update(ChannelProperty)
+            .where(ChannelProperty.id == channel_property_id)
+            .values(last_webhook_at=now)
+        )
+
+
+def _storable(value: Any) -> Any:
+    """JSON that the database takes: it has no NUL and no half characters."""
+    if isinstance(value, Mapping):
+        return {_storable(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, str) and not value.isprintable():
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    return value

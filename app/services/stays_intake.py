@@ -1,0 +1,117 @@
+"""What Stays sends, stored before anybody looks into it (INTERFACES §6)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import clock
+from app.domain.card_data import without_cards
+from app.errors import NotFound
+from app.models import Accommodation, ChannelProperty, Property
+from app.services import event_intake, stays_events
+from app.services.event_intake import Incoming, Received
+from app.services.stays_events import CHANNEL
+from app.transaction import transaction
+
+#: headers that a later proof of origin may need (contracts/stays.md §8); all others go
+KEPT_HEADERS = frozenset(
+    {
+        "content-type",
+        "user-agent",
+        "x-webhook-signature",
+        "x-stays-signature",
+        "x-stays-client-id",
+        "x-stays-api-hook",
+        "x-stays-name",
+    }
+)
+
+
+def receive(body: Mapping[str, Any], raw: bytes, headers: Mapping[str, str]) -> Received:
+    """Store a message whose proof the door has checked, once however often it comes (C-24).
+
+    Card data is dropped before anything is written. Raises Invalid for what names no booking and
+    NotFound when no property of ours is connected.
+    """
+    message = stays_events.open_message(body)
+    payload = without_cards(body)
+    now = clock.utcnow()
+    incoming = Incoming(
+        source=CHANNEL,
+        event_type=message.event_type,
+        entity_type="booking" if message.concerns_us else message.event_type.split(".")[0],
+        external_id=message.external_id,
+        key=message.event_id or hashlib.sha256(raw).hexdigest(),
+        payload=payload,
+        raw_body=event_intake.raw_text(raw, body, payload),
+        headers=event_intake.kept(headers, KEPT_HEADERS),
+        concerns_us=message.concerns_us,
+    )
+    with transaction() as session:
+        connection_id = _channel_property(session, message.place_ref, now)
+        return event_intake.store(session, connection_id, incoming, now)
+
+
+def known(event_id: str) -> bool:
+    """Whether a message with the sender's id `event_id` is stored already (DECISIONS 12)."""
+    with transaction() as session:
+        return event_intake.known(session, CHANNEL, event_id)
+
+
+def _channel_property(session: Session, place_ref: str | None, now: datetime) -> UUID:
+    """The property's connection to Stays, made on first sight (DECISIONS 19)."""
+    connection = (ChannelProperty.id, ChannelProperty.status, ChannelProperty.last_webhook_at)
+    joined = and_(
+        ChannelProperty.property_id == Property.id, ChannelProperty.channel_name == CHANNEL
+    )
+    found = None
+    if place_ref is not None:
+        found = session.execute(
+            select(Property.id.label("property_id"), *connection)
+            .select_from(Accommodation)
+            .join(Property, Property.id == Accommodation.property_id)
+            .outerjoin(ChannelProperty, joined)
+            .where(Accommodation.stays_id == place_ref)
+        ).first()
+    if found is None:
+        found = session.execute(
+            select(Property.id.label("property_id"), *connection)
+            .outerjoin(ChannelProperty, joined)
+            .order_by(Property.created_at, Property.id)
+            .limit(1)
+        ).first()
+    if found is None:
+        raise NotFound("no property is connected to this channel")
+    if found.id is None:
+        return _connect(session, found.property_id, now)
+    if found.status == "inactive":
+        raise NotFound("this property is not connected to the channel any more")
+    event_intake.stamp(session, found.id, found.last_webhook_at, now)
+    connection_id: UUID = found.id
+    return connection_id
+
+
+def _connect(session: Session, property_id: UUID, now: datetime) -> UUID:
+    session.execute(
+        insert(ChannelProperty)
+        .values(
+            property_id=property_id,
+            channel_name=CHANNEL,
+            channel_property_id=CHANNEL,
+            last_webhook_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    return session.scalars(
+        select(ChannelProperty.id).where(
+            ChannelProperty.property_id == property_id, ChannelProperty.channel_name == CHANNEL
+        )
+    ).one()
