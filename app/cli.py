@@ -22,7 +22,7 @@ from app.models import ReconciliationLog
 from app.models.reconciliation import RUN_KINDS
 from app.models.users import ROLES
 from app.queue import schedule as timetable
-from app.services import event_desk, pin_audit, reconciliation
+from app.services import event_desk, pin_audit, reconciliation, room_status
 from app.services import users as people
 from app.services.audit import Actor
 
@@ -38,11 +38,12 @@ users = AppGroup("users", help="People who may sign in.")
 schedule = AppGroup("schedule", help="When periodic jobs run.")
 pins = AppGroup("pins", help="PINs on the locks.")
 events = AppGroup("events", help="What channels sent us.")
+rooms = AppGroup("rooms", help="The status of the rooms.")
 
 
 def register(app: Flask) -> None:
     """Add the commands to `flask --app wsgi`."""
-    for command in (users, schedule, pins, events, reconcile):
+    for command in (users, schedule, pins, events, rooms, reconcile):
         app.cli.add_command(command)
     if app.extensions["settings"].sandbox:
         app.cli.add_command(importlib.import_module(OPTIONAL).group)
@@ -194,6 +195,19 @@ def events_replay(event_ids: tuple[UUID, ...]) -> None:
 def events_ignore(event_ids: tuple[UUID, ...], reason: str) -> None:
     """Close failed events."""
     _each("Ignored", event_ids, lambda id_: event_desk.ignore(id_, reason, actor=OPERATOR))
+
+
+@rooms.command("sync")
+@told
+def rooms_sync() -> None:
+    """Compare every room with its bookings and repair what differs."""
+    found = room_status.sync(actor=OPERATOR.label)
+    for move in found.details:
+        click.echo(f"{move.room.number}: {move.room.status} -> {move.status}: {move.reason}")
+    click.echo(f"{found.fixed} repaired." if found.fixed else "All rooms in sync.")
+    if found.failed:
+        click.echo(f"{found.failed} rooms could not be repaired; see the log.", err=True)
+        raise SystemExit(1)
 
 
 def _each(done: str, ids: tuple[UUID, ...], act: Callable[[UUID], None]) -> None:
