@@ -51,9 +51,18 @@ class Unconfirmed(IntegrationError):
 
 
 class RateLimited(IntegrationError):
-    """Too many calls; wait `retry_after` seconds when given."""
+    """Too many calls; wait `retry_after` seconds when given. `asked` says that the vendor named
+    that time; otherwise it is our own guess."""
 
     kind = "rate_limited"
+    asked = True
+
+
+class CreditsSpent(RateLimited):
+    """Our own count says that the vendor would refuse the call: it was not made."""
+
+    kind = "no_credits"
+    asked = False
 
 
 class QuotaExhausted(IntegrationError):

@@ -20,7 +20,7 @@ from app.integrations.errors import IntegrationError, QuotaExhausted
 from app.integrations.locks import LockClient, load_vendor
 from app.models import VendorState
 from app.runtime import settings
-from app.services import alerts, channel_accounts
+from app.services import alerts, channel_accounts, rate_limits
 from app.services.channel_tokens import AccountTokens
 from app.transaction import transaction
 
@@ -78,8 +78,15 @@ def beds24_account(account_id: UUID) -> Beds24Client:
     that what another process renewed or a person replaced is used at once."""
 
     def make() -> Beds24Client:
-        tokens = AccountTokens(account_id)
-        return beds24.connect(settings().beds24_api_url, tokens, standing=tokens)
+        tokens, meter = AccountTokens(account_id), rate_limits.hooks(account_id)
+        return beds24.connect(
+            settings().beds24_api_url,
+            tokens,
+            before_call=meter.before_call,
+            on_credits=meter.on_credits,
+            on_limited=meter.on_limited,
+            standing=tokens,
+        )
 
     return cast(Beds24Client, _client(f"beds24:{account_id}", make))
 

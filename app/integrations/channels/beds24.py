@@ -138,29 +138,38 @@ class Beds24Client:
         ]
         return [nights for row in self._rows(CALENDAR, params) for nights in read_calendar(row)]
 
-    def write_bookings(self, items: Sequence[Mapping[str, Any]]) -> list[Written]:
+    def write_bookings(
+        self, items: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> list[Written]:
         """Create (no `id`) or change (`id`) bookings; one result per item, in its order.
 
         Raises Unconfirmed when no readable answer came: look for the `apiReference`, or read by
         id, before sending again. A result that is not `ok` may have been written in part.
         """
-        return self._write(BOOKINGS, items)
+        return self._write(BOOKINGS, items, idempotency_key)
 
-    def cancel_booking(self, external_id: str, comment: str = "") -> Written:
+    def cancel_booking(
+        self, external_id: str, comment: str = "", *, idempotency_key: str | None = None
+    ) -> Written:
         """Cancel rather than delete: a deleted booking cannot be told from one that never was."""
         item: dict[str, Any] = {"id": _number(external_id), "status": "cancelled"}
         if comment:
             item["comments"] = comment
-        return self.write_bookings([item])[0]
+        return self.write_bookings([item], idempotency_key=idempotency_key)[0]
 
-    def push_calendar(self, items: Sequence[Mapping[str, Any]]) -> list[Written]:
+    def push_calendar(
+        self, items: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> list[Written]:
         """Set calendar values: `{roomId, calendar: [{from, to, …}]}` each, one result per item."""
-        return self._write(CALENDAR, items)
+        return self._write(CALENDAR, items, idempotency_key)
 
-    def _write(self, path: str, items: Sequence[Mapping[str, Any]]) -> list[Written]:
+    def _write(
+        self, path: str, items: Sequence[Mapping[str, Any]], key: str | None
+    ) -> list[Written]:
         if not 0 < len(items) <= MAX_WRITTEN:
             raise ValueError(f"1 to {MAX_WRITTEN} items at once, not {len(items)}")
-        return read_results(self.account.write(path, list(items)), len(items))
+        document = self.account.write(path, list(items), idempotency_key=key)
+        return read_results(document, len(items))
 
     def _bookings(self, params: list[tuple[str, str]]) -> Iterator[Any]:
         return self._rows(BOOKINGS, [*params, *ALL_STATUSES])
@@ -258,6 +267,7 @@ def connect(
     currencies: Mapping[str, str] | None = None,
     before_call: Callable[[], None] | None = None,
     on_credits: Callable[[Credits], None] | None = None,
+    on_limited: Callable[[float | None], None] | None = None,
     standing: Standing | None = None,
 ) -> Beds24Client:
     """A client of the account whose tokens are in `store`; sockets are shared by the process."""
@@ -266,6 +276,7 @@ def connect(
         store,
         before_call=before_call,
         on_credits=on_credits,
+        on_limited=on_limited,
         standing=standing,
     )
     return Beds24Client(account, currencies)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from app import clock
 from app.integrations import http
 from app.integrations.errors import (
+    NotFound,
     RateLimited,
     Rejected,
     Unauthorized,
@@ -34,6 +35,7 @@ PERIOD_SECONDS = 300.0
 REMAINING = ("x-five-min-limit-remaining", "x-fivemincreditlimit-remaining")
 RESETS_IN = ("x-five-min-limit-resets-in", "x-fivemincreditlimit-resetsin")
 COST = ("x-request-cost", "x-requestcost")
+IDEMPOTENCY = "X-Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +163,19 @@ def exchange_invite(
     )
 
 
+def revoke(vendor_http: http.VendorHttp, refresh_token: str) -> None:
+    """End a refresh token at Beds24; one that is dead already is fine."""
+    headers = {"refreshToken": _fit_for_header(refresh_token, "refresh token")}
+    with suppress(Rejected, Unauthorized, NotFound):
+        vendor_http.exchange("DELETE", TOKEN, headers=headers, safe=True)
+
+
 class Account:
     """Calls in the name of one Beds24 account: with its token, and with an eye on its credits.
 
     `before_call` may raise RateLimited to keep a call from being made; `on_credits` is told what
-    every answer said of the credits, `standing` whether the credentials hold.
+    every answer said of the credits, `on_limited` of each 429 and the seconds it asked for, if it
+    did; `standing` whether the credentials hold.
     """
 
     #: Beds24 thinks longer than most about a full page of bookings
@@ -179,9 +189,11 @@ class Account:
         *,
         before_call: Callable[[], None] | None = None,
         on_credits: Callable[[Credits], None] | None = None,
+        on_limited: Callable[[float | None], None] | None = None,
         standing: Standing | None = None,
     ) -> None:
         self._http = connect(self._observe)
+        self._on_limited = on_limited
         self._standing = standing
         self._store = store
         self._before_call = before_call
@@ -202,13 +214,19 @@ class Account:
             ),
         )
 
-    def write(self, path: str, items: list[Any]) -> Any:
-        """A POST of an array, tried once; a lost answer is Unconfirmed."""
+    def write(self, path: str, items: list[Any], *, idempotency_key: str | None = None) -> Any:
+        """A POST of an array, tried once; a lost answer is Unconfirmed. The key travels in a header
+        that Beds24 does not document (§9): nobody may rely on it."""
+        extra = {} if idempotency_key is None else {IDEMPOTENCY: idempotency_key}
         return self._authorised(
             f"POST {path}",
             lambda headers: (
                 self._http.exchange(
-                    "POST", path, body=items, headers=headers, read_seconds=self.READ_SECONDS
+                    "POST",
+                    path,
+                    body=items,
+                    headers={**headers, **extra},
+                    read_seconds=self.READ_SECONDS,
                 ).document
             ),
         )
@@ -265,7 +283,12 @@ class Account:
     def pausing(self, error: RateLimited) -> RateLimited:
         """The same error with a pause that holds: 429s were seen without Retry-After (§3)."""
         if error.retry_after is None:
-            error.retry_after = self._until_reset() or PERIOD_SECONDS
+            error.retry_after = self._until_reset()
+        error.asked = error.retry_after is not None
+        if self._on_limited is not None:
+            self._on_limited(error.retry_after)
+        if error.retry_after is None:
+            error.retry_after = PERIOD_SECONDS
         return error
 
     def _until_reset(self) -> float | None:
