@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -111,6 +111,11 @@ def in_use(session: Session) -> list[UUID]:
     if None in found and (shared := environment(session)) is not None:
         accounts.add(shared)
     return sorted(accounts)
+
+
+def is_used() -> ColumnElement[bool]:
+    """Whether a property speaks through an account of its own, for a statement about accounts."""
+    return exists().where(ChannelProperty.account_id == ChannelAccount.id)
 
 
 def origins(rows: Sequence[ChannelProperty]) -> dict[UUID, str | None]:

@@ -279,10 +279,12 @@ def _account(given: NewChannelProperty | ChannelPropertyChanges) -> UUID | None:
 
 def _given_secrets(given: NewChannelProperty | ChannelPropertyChanges) -> dict[str, str]:
     """For the audit log: which secrets changed, and never what they are."""
-    said = {name: "replaced" for name in SECRETS if getattr(given, name)}
-    if "webhook_secret" in given.model_fields_set and not given.webhook_secret:
-        said["webhook_secret"] = "removed"
-    return said
+    sent = [name for name in SECRETS if name in given.model_fields_set]
+    return {
+        name: "replaced" if getattr(given, name) else "removed"
+        for name in sent
+        if getattr(given, name) or (name == "webhook_secret" and isinstance(given, Changes))
+    }
 
 
 def _with_account(

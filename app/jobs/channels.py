@@ -1,0 +1,10 @@
+"""Upkeep of the connections to channels, in the background."""
+
+from __future__ import annotations
+
+from app.services import channel_upkeep
+
+
+def keep_alive() -> None:
+    """Renew tokens that would otherwise die unused."""
+    channel_upkeep.keep_alive()
