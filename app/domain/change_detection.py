@@ -20,7 +20,11 @@ KEPT = (
     "partner",
     "partner_ref",
     "booked_at",
+    "group_ref",
+    "channel_room_ref",
 )
+#: what a copy older than ours may still add where we know nothing
+GUEST = ("guest_name", "guest_email", "guest_phone", "adults", "children")
 #: a copy always says these
 SAID = (
     "status",
@@ -42,7 +46,15 @@ PLANNED = frozenset({"status", "accommodation_id", "check_in_at", "check_out_at"
 MOVES = frozenset({"accommodation_id", "check_in_at", "check_out_at"})
 #: bookkeeping that nobody reads in a history
 QUIET = frozenset(
-    {"check_in_time_known", "check_out_time_known", "cancelled_at", "property_id", "room_type_id"}
+    {
+        "check_in_time_known",
+        "check_out_time_known",
+        "cancelled_at",
+        "property_id",
+        "room_type_id",
+        "group_ref",
+        "channel_room_ref",
+    }
 )
 
 
@@ -75,6 +87,11 @@ def changes(stored: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any
         if value is not None and value != stored[name]:
             found[name] = value
     return found
+
+
+def additions(stored: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """What a late copy adds: guest fields we know nothing about, and nothing else."""
+    return {name: said[name] for name in GUEST if stored[name] is None and said[name] is not None}
 
 
 def moved(changed: Mapping[str, Any]) -> bool:

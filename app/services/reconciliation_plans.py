@@ -78,7 +78,8 @@ def make(reading: Reading, channel: str) -> Plan:
         fingerprints.append(
             f"{action} {stored['external_id']} {stored['version']} {change.row['content_hash']}"
         )
-    for external_id, stored in gone.items():
+    for stored in gone:
+        external_id = stored["external_id"]
         if stored["check_out_at"] > now:
             risky += 1
         items.append(
@@ -93,7 +94,7 @@ def make(reading: Reading, channel: str) -> Plan:
         fingerprints.append(f"gone {external_id} {stored['version']}")
     return Plan(
         todo=seen.todo,
-        gone=sorted(gone),
+        gone=sorted({stored["external_id"] for stored in gone}),
         unchanged=seen.unchanged + seen.stale,
         errors=seen.errors,
         summary=_summary(items, risky, active),
@@ -129,13 +130,13 @@ def _shown(row: Mapping[str, Any], names: Any) -> dict[str, Any]:
     return {name: reservations.plain(row[name]) for name in SHOWN if name in names}
 
 
-def _still_there(session: Session, channel: str, reading: Reading) -> dict[str, Mapping[str, Any]]:
+def _still_there(session: Session, channel: str, reading: Reading) -> list[Mapping[str, Any]]:
     """Rows of ours that a cancellation of what is gone would change."""
     if not reading.gone:
-        return {}
+        return []
     ended = FRONT_DESK | {ReservationStatus.CANCELLED}
     rows = reservation_rows.read(session, channel, reading.gone, lock=False)
-    return {key: row for key, row in rows.items() if row["status"] not in ended}
+    return [row for units in rows.values() for row in units if row["status"] not in ended]
 
 
 def _active(session: Session, channel: str, now: datetime) -> int:

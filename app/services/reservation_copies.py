@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.domain import change_detection
+from app.domain import change_detection, channel_rooms
 from app.domain.folding import fold
 from app.domain.states import ReservationStatus
 from app.domain.stay_times import End, Said, instant, settle
 from app.integrations.channels import ChannelReservation
-from app.services.channel_places import Place
+from app.services.channel_places import MAPPED, Place
 
 MIDNIGHT = time(0)
+#: what a booking becomes that its channel does not call a guest's stay any more
+ENDED_AS = {"block": ReservationStatus.CANCELLED, "inquiry": ReservationStatus.PENDING}
 _WORDS = re.compile(r"[^\W_]+")
 
 
@@ -29,6 +31,11 @@ class Candidate:
     hash: str
     modified_at: datetime
 
+    @property
+    def is_stay(self) -> bool:
+        """Blocks and inquiries only change the status of what was a stay before."""
+        return self.copy.kind == "stay"
+
 
 class OutOfOrder(ValueError):
     """The stay would end before it begins; says so without guest data."""
@@ -37,25 +44,28 @@ class OutOfOrder(ValueError):
 def prepare(
     copies: Sequence[ChannelReservation], *, as_of: datetime, now: datetime
 ) -> list[Candidate]:
-    """Stays only, each once (the newest copy wins), in the order in which rows are locked.
+    """Each booking once (the newest copy wins), in the order in which rows are locked.
 
     `as_of` is when a copy without a time of its own was true. A time in the future would make every
-    later copy look old, so it counts as now.
+    later copy look old, so it counts as now. Of two copies of one moment a cancellation wins.
     """
     latest: dict[str, Candidate] = {}
-    for copy in copies:
-        if copy.kind != "stay":
-            continue
+    for said in copies:
+        copy = said if said.kind == "stay" else replace(said, status=ENDED_AS[said.kind])
         moment = min(copy.modified_at or as_of, now)
+        candidate = Candidate(copy, content_hash(copy), moment)
         known = latest.get(copy.external_id)
-        if known is None or moment >= known.modified_at:
-            latest[copy.external_id] = Candidate(copy, content_hash(copy), moment)
+        if known is not None:
+            tie = moment == known.modified_at
+            if moment < known.modified_at or (tie and _undoes(copy, known.copy.status)):
+                continue
+        latest[copy.external_id] = candidate
     return [latest[key] for key in sorted(latest)]
 
 
 def content_hash(copy: ChannelReservation) -> str:
     """A fingerprint of everything a copy says that we store; times of reading are no part of it."""
-    said = (
+    said: tuple[object, ...] = (
         copy.accommodation_ref,
         copy.status or f"?{copy.raw_status}",
         copy.check_in_on,
@@ -76,6 +86,8 @@ def content_hash(copy: ChannelReservation) -> str:
         copy.partner_ref,
         copy.booked_on,
     )
+    if copy.group_ref or copy.units > 1 or not copy.units_said:
+        said += (copy.group_ref, copy.units if copy.units_said else "?")
     text = "\x1f".join(["" if value is None else str(value) for value in said])
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
@@ -89,14 +101,40 @@ def sweep_mark(copy: ChannelReservation) -> str | None:
 def is_stale(candidate: Candidate, stored: Mapping[str, Any]) -> bool:
     """Whether we know something newer: events arrive out of order."""
     known: datetime | None = stored["source_modified_at"]
-    return known is not None and candidate.modified_at < known
+    if known is None or candidate.modified_at > known:
+        return False
+    return candidate.modified_at < known or _undoes(candidate.copy, stored["status"])
+
+
+def _undoes(copy: ChannelReservation, status: str | None) -> bool:
+    """Whether `copy`, which says itself how old it is, takes a cancellation of that moment back."""
+    cancelled = ReservationStatus.CANCELLED
+    return copy.modified_at is not None and status == cancelled and copy.status != cancelled
+
+
+def units_of(copy: ChannelReservation, stored: Sequence[Mapping[str, Any]]) -> int:
+    """How many rooms the booking takes; as many as before when the copy does not say."""
+    if copy.units_said or not stored:
+        return copy.units
+    here = [row for row in stored if row["status"] != ReservationStatus.CANCELLED]
+    last: int = max(row["unit_no"] for row in here or stored)
+    return last
 
 
 def values(
-    candidate: Candidate, place: Place, now: datetime, stored: Mapping[str, Any] | None = None
+    candidate: Candidate,
+    place: Place,
+    now: datetime,
+    stored: Mapping[str, Any] | None = None,
+    *,
+    unit_no: int = 1,
 ) -> dict[str, Any]:
-    """Every column the copy decides, given what is stored. Raises OutOfOrder."""
+    """Every column the copy decides for one of its units, given what is stored. Raises OutOfOrder.
+
+    The amount and the party are the booking's, so they stand on its first unit alone.
+    """
     copy = candidate.copy
+    first = unit_no == 1
     arrival, departure = _ends(copy, place, stored)
     if departure.at <= arrival.at:
         raise OutOfOrder(
@@ -111,8 +149,13 @@ def values(
     booked_at = None
     if copy.booked_on is not None:
         booked_at = instant(copy.booked_on, MIDNIGHT, place.house.zone)
+    partner_ref = copy.partner_ref
+    if stored is not None and partner_ref == stored["api_reference"]:
+        partner_ref = None  # it is ours
+    amount = copy.amount if first else None
     return {
         "external_id": copy.external_id,
+        "unit_no": unit_no,
         "property_id": place.property_id,
         "accommodation_id": place.accommodation_id,
         "room_type_id": place.room_type_id,
@@ -122,24 +165,33 @@ def values(
         "guest_name": copy.guest_name,
         "guest_email": copy.guest_email,
         "guest_phone": copy.guest_phone,
-        "adults": copy.adults,
-        "children": copy.children,
+        "adults": copy.adults if first else None,
+        "children": copy.children if first else None,
         "check_in_at": arrival.at,
         "check_out_at": departure.at,
         "check_in_on": arrival.day,
         "check_out_on": departure.day,
         "check_in_time_known": arrival.known,
         "check_out_time_known": departure.known,
-        "amount": copy.amount,
-        "currency": copy.currency,
+        "amount": amount,
+        "currency": copy.currency or (place.currency if amount is not None else None),
         "partner": copy.partner,
-        "partner_ref": copy.partner_ref,
+        "partner_ref": partner_ref,
         "booked_at": booked_at,
+        "group_ref": copy.group_ref,
+        "channel_room_ref": _room_ref(copy, first=first),
         "source_modified_at": candidate.modified_at,
         "content_hash": candidate.hash,
         "sweep_hash": sweep_mark(copy),
         "cancelled_at": cancelled_at,
     }
+
+
+def _room_ref(copy: ChannelReservation, *, first: bool) -> str | None:
+    """What the channel called the room; a unit that it named is the first one's."""
+    if copy.channel != MAPPED:
+        return None
+    return copy.accommodation_ref if first else channel_rooms.split(copy.accommodation_ref)[0]
 
 
 def search_text(row: Mapping[str, Any], place_name: str) -> str:

@@ -38,6 +38,8 @@ COLUMNS: dict[str, str] = {
     "partner": "text",
     "partner_ref": "text",
     "booked_at": "timestamptz",
+    "group_ref": "text",
+    "channel_room_ref": "text",
     "source_modified_at": "timestamptz",
     "content_hash": "text",
     "sweep_hash": "text",
@@ -79,10 +81,18 @@ def _quoted(text: str) -> str:
 
 _UPDATED = {"id": "uuid", **COLUMNS}
 _MARKED = {"id": "uuid", **{name: COLUMNS[name] for name in MARKS}}
-_INSERTED = {"external_id": "text", **COLUMNS}
+_INSERTED = {"external_id": "text", "unit_no": "int", **COLUMNS}
 _COMPARED = {
     "external_id": "text",
     "ref": "text",
+    "hash": "text",
+    "sweep": "text",
+    "modified": "timestamptz",
+}
+_COMPARED_PLACES = {
+    "external_id": "text",
+    "accommodation": "uuid",
+    "room_type": "uuid",
     "hash": "text",
     "sweep": "text",
     "modified": "timestamptz",
@@ -101,12 +111,36 @@ _COMPARE = text(f"""
         OR u.modified > r.source_modified_at
 """)  # noqa: S608 - column names and types from this module only
 
-_READ = f"""
-    SELECT r.id, r.external_id, r.version, p.timezone, {", ".join(f"r.{c}" for c in COLUMNS)}
-      FROM reservations r JOIN properties p ON p.id = r.property_id
-     WHERE r.channel = :channel AND r.unit_no = 1 AND r.external_id = ANY(:ids)
-     ORDER BY r.external_id
+_COMPARE_PLACES = text(f"""
+    SELECT u.n - 1
+      FROM {_unnest(_COMPARED_PLACES)} WITH ORDINALITY AS u({", ".join(_COMPARED_PLACES)}, n)
+      LEFT JOIN reservations r
+        ON r.channel = :channel AND r.external_id = u.external_id AND r.unit_no = 1
+     WHERE r.id IS NULL
+        OR r.content_hash IS DISTINCT FROM u.hash
+        OR (u.accommodation IS NOT NULL AND r.accommodation_id IS DISTINCT FROM u.accommodation)
+        OR (u.accommodation IS NULL AND r.room_type_id IS DISTINCT FROM u.room_type)
+        OR (u.sweep IS NOT NULL AND r.sweep_hash IS DISTINCT FROM u.sweep)
+        OR u.modified > r.source_modified_at
+""")  # noqa: S608
+
+_SELECT = f"""
+    SELECT r.id, r.external_id, r.unit_no, r.source, r.api_reference, r.version, p.timezone,
+           a.name AS room_name, a.room_type_id AS room_kind,
+           {", ".join(f"r.{c}" for c in COLUMNS)}
+      FROM reservations r
+      JOIN properties p ON p.id = r.property_id
+      LEFT JOIN accommodations a ON a.id = r.accommodation_id
 """  # noqa: S608
+_READ = f"""{_SELECT}
+     WHERE r.channel = :channel AND r.external_id = ANY(:ids)
+     ORDER BY r.external_id, r.unit_no
+"""
+_READ_OURS = f"""{_SELECT}
+     WHERE r.api_reference = ANY(:ids) AND r.source = 'direct'
+     ORDER BY r.api_reference, r.unit_no
+"""
+_LOCKED = " FOR NO KEY UPDATE OF r"
 
 _INSERT = text(f"""
     INSERT INTO reservations
@@ -114,7 +148,7 @@ _INSERT = text(f"""
     SELECT :channel, :channel, :now, :now, u.*
       FROM {_unnest(_INSERTED)} AS u({", ".join(_INSERTED)})
     ON CONFLICT DO NOTHING
-    RETURNING id, external_id
+    RETURNING id, external_id, unit_no
 """)  # noqa: S608
 
 _UPDATE = text(f"""
@@ -131,6 +165,13 @@ _MARK = text(f"""
 """)  # noqa: S608
 
 
+_ADOPT = text("""
+    UPDATE reservations r SET channel = :channel, external_id = u.external_id
+      FROM unnest(CAST(:id AS uuid[]), CAST(:external_id AS text[])) AS u(id, external_id)
+     WHERE r.id = u.id
+""")
+
+
 def compare(session: Session, channel: str, arrays: Mapping[str, Sequence[Any]]) -> list[int]:
     """Positions of what is new or may differ from what is stored.
 
@@ -142,22 +183,57 @@ def compare(session: Session, channel: str, arrays: Mapping[str, Sequence[Any]])
     return list(session.scalars(_COMPARE, {"channel": channel, **lists}))
 
 
+def compare_places(
+    session: Session, channel: str, arrays: Mapping[str, Sequence[Any]]
+) -> list[int]:
+    """`compare` for a channel whose rooms are mapped: `accommodation` is the one it names, or None
+    and the `room_type` decides; a room that we gave the stay ourselves is no difference."""
+    lists = {name: literal(kind, arrays[name]) for name, kind in _COMPARED_PLACES.items()}
+    return list(session.scalars(_COMPARE_PLACES, {"channel": channel, **lists}))
+
+
 def read(
     session: Session, channel: str, external_ids: Sequence[str], *, lock: bool
-) -> dict[str, Row]:
-    """The stored rows by external id, locked in the order of that id: every writer uses it, so
-    that a webhook and a run wait for each other instead of for ever."""
-    sql = text(_READ + " FOR NO KEY UPDATE OF r" if lock else _READ)
-    rows = session.execute(sql, {"channel": channel, "ids": list(external_ids)}).mappings()
-    return {row["external_id"]: dict(row) for row in rows}
+) -> dict[str, list[Row]]:
+    """The stored rows of each booking, its first unit first, locked in the order of external id
+    and unit: every writer uses it, so that a webhook and a run wait for each other instead of for
+    ever. Each row carries its house's `timezone`, and its room's `room_name` and `room_kind`."""
+    sql = text(_READ + _LOCKED if lock else _READ)
+    found: dict[str, list[Row]] = {}
+    for row in session.execute(sql, {"channel": channel, "ids": list(external_ids)}).mappings():
+        found.setdefault(row["external_id"], []).append(dict(row))
+    return found
 
 
-def insert(session: Session, channel: str, rows: Sequence[Row], now: datetime) -> dict[str, UUID]:
-    """Insert `rows`; the ids of those that were not there yet, by external id."""
+def read_ours(
+    session: Session, api_references: Sequence[str], *, lock: bool
+) -> dict[str, list[Row]]:
+    """The rows of our own bookings by the reference under which a channel was given them."""
+    sql = text(_READ_OURS + _LOCKED if lock else _READ_OURS)
+    found: dict[str, list[Row]] = {}
+    for row in session.execute(sql, {"ids": list(api_references)}).mappings():
+        found.setdefault(row["api_reference"], []).append(dict(row))
+    return found
+
+
+def insert(
+    session: Session, channel: str, rows: Sequence[Row], now: datetime
+) -> dict[tuple[str, int], UUID]:
+    """Insert `rows`; the ids of those that were not there yet, by external id and unit."""
     if not rows:
         return {}
     params = {"channel": channel, "now": now, **_arrays(rows, _INSERTED)}
-    return {external_id: id_ for id_, external_id in session.execute(_INSERT, params)}
+    return {(key, unit): id_ for id_, key, unit in session.execute(_INSERT, params)}
+
+
+def adopt(session: Session, channel: str, external_ids: Mapping[UUID, str]) -> None:
+    """Note under which ids the channel has bookings of ours, by reservation id."""
+    if external_ids:
+        params = {
+            "id": literal("uuid", list(external_ids)),
+            "external_id": literal("text", list(external_ids.values())),
+        }
+        session.execute(_ADOPT, {"channel": channel, **params})
 
 
 def update(session: Session, rows: Sequence[Row], now: datetime) -> None:

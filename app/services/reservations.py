@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -19,7 +19,7 @@ from app.domain import change_detection
 from app.domain.states import FRONT_DESK, ReservationStatus
 from app.integrations.channels import ChannelReservation, ItemError
 from app.models import AuditEntry
-from app.services import pin_plan, reservation_rows
+from app.services import holds, pin_plan, reservation_rows
 from app.services.reservation_copies import Candidate, prepare
 from app.services.reservation_differences import Change, Difference, difference
 from app.transaction import in_transaction, transaction
@@ -32,7 +32,11 @@ DEADLOCK_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a batch; `stale` copies were older than what we know, blocks count nowhere."""
+    """What became of a batch, counted in rows: a booking of several units has as many.
+
+    `stale` copies were older than what we know; what is no stay and was none counts nowhere. An
+    error of kind `unmapped` names in `waiting_for` the channel's room that has to be mapped.
+    """
 
     created: int = 0
     updated: int = 0
@@ -40,6 +44,7 @@ class Applied:
     stale: int = 0
     errors: tuple[ItemError, ...] = ()
     ids: tuple[UUID, ...] = ()  # of the created and the updated
+    warnings: tuple[str, ...] = ()  # what stays open although it was taken in
 
     def __add__(self, other: Applied) -> Applied:
         return Applied(
@@ -49,6 +54,7 @@ class Applied:
             self.stale + other.stale,
             self.errors + other.errors,
             self.ids + other.ids,
+            self.warnings + other.warnings,
         )
 
 
@@ -57,34 +63,51 @@ def apply_copies(
     *,
     actor_label: str = "Stays",
     as_of: datetime | None = None,
+    channel_property_id: UUID | None = None,
 ) -> Applied:
     """Make our rows say what the channel says, all of one channel, and plan the PINs that follow.
 
     One transaction for the batch, unless an item breaks it: then halves are tried, so that the one
     at fault ends as an error and the rest is stored (STAY-20). `as_of` is when the channel was
-    asked; it dates the copies that carry no time of their own. Raises OperationalError when the
-    database itself is the problem.
+    asked; it dates the copies that carry no time of their own. Beds24's copies are those of one
+    `channel_property_id`, by whose mappings they find their rooms. Raises OperationalError when
+    the database itself is the problem.
     """
     now = clock.utcnow()
-    return apply_candidates(prepare(copies, as_of=as_of or now, now=now), actor_label=actor_label)
+    batch = prepare(copies, as_of=as_of or now, now=now)
+    return apply_candidates(batch, actor_label=actor_label, channel_property_id=channel_property_id)
 
 
-def apply_candidates(batch: Sequence[Candidate], *, actor_label: str = "Stays") -> Applied:
+def apply_candidates(
+    batch: Sequence[Candidate],
+    *,
+    actor_label: str = "Stays",
+    channel_property_id: UUID | None = None,
+) -> Applied:
     """`apply_copies` for what `foresee` has found to be written."""
-    return _apply(sorted(batch, key=lambda c: c.copy.external_id), actor_label)
+    source = _Source(actor_label, channel_property_id)
+    return _apply(sorted(batch, key=lambda c: c.copy.external_id), source)
 
 
-def foresee(copies: Sequence[ChannelReservation], *, as_of: datetime) -> Difference:
+def foresee(
+    copies: Sequence[ChannelReservation],
+    *,
+    as_of: datetime,
+    channel_property_id: UUID | None = None,
+) -> Difference:
     """What `apply_copies` would do, writing nothing."""
     batch = prepare(copies, as_of=as_of, now=clock.utcnow())
     with transaction() as session:
-        return difference(session, batch, create=False, lock=False)
+        return difference(
+            session, batch, create=False, lock=False, channel_property_id=channel_property_id
+        )
 
 
 def cancel_vanished(
     channel: str, external_ids: Collection[str], *, actor_label: str = "Stays", as_of: datetime
 ) -> list[UUID]:
-    """Cancel stays that the channel no longer has; the ids of those that were not so already.
+    """Cancel stays that the channel no longer has, all units of each; the ids of those that were
+    not so already.
 
     What the front desk has recorded stays (DECISIONS 17), and so does what was said after `as_of`.
     The fingerprints go, so that a booking that comes back is taken in again.
@@ -93,7 +116,7 @@ def cancel_vanished(
         now = clock.utcnow()
         changes: list[Change] = []
         rows = reservation_rows.read(session, channel, sorted(external_ids), lock=True)
-        for stored in rows.values():
+        for stored in (row for units in rows.values() for row in units):
             known = stored["source_modified_at"]
             if known is not None and known > as_of:
                 continue
@@ -112,17 +135,24 @@ def cancel_vanished(
     return [change.stored["id"] for change in changes]
 
 
-def _apply(batch: Sequence[Candidate], actor_label: str) -> Applied:
+class _Source(NamedTuple):
+    """Who says it, and for which connection."""
+
+    label: str
+    channel_property_id: UUID | None
+
+
+def _apply(batch: Sequence[Candidate], source: _Source) -> Applied:
     if not batch:
         return Applied()
     try:
-        return _apply_once(batch, actor_label)
+        return _apply_once(batch, source)
     except OperationalError:
         raise
     except Exception as exc:
         if len(batch) > 1:
             middle = len(batch) // 2
-            return _apply(batch[:middle], actor_label) + _apply(batch[middle:], actor_label)
+            return _apply(batch[:middle], source) + _apply(batch[middle:], source)
         external_id = batch[0].copy.external_id
         # The text of a database error repeats the values; its class and code do not.
         reason = f"it could not be stored ({_name(exc)})"
@@ -135,11 +165,11 @@ def _apply(batch: Sequence[Candidate], actor_label: str) -> Applied:
         return Applied(errors=(ItemError(external_id, reason, "not_stored"),))
 
 
-def _apply_once(batch: Sequence[Candidate], actor_label: str) -> Applied:
+def _apply_once(batch: Sequence[Candidate], source: _Source) -> Applied:
     for attempt in range(1, DEADLOCK_TRIES + 1):
         try:
             with transaction() as session, session.begin_nested():
-                return _take_in(session, batch, actor_label)
+                return _take_in(session, batch, source)
         except OperationalError as exc:
             lost = in_transaction() or attempt == DEADLOCK_TRIES
             if lost or getattr(exc.orig, "sqlstate", None) != "40P01":
@@ -147,20 +177,28 @@ def _apply_once(batch: Sequence[Candidate], actor_label: str) -> Applied:
     raise AssertionError("unreachable")
 
 
-def _take_in(session: Session, batch: Sequence[Candidate], actor_label: str) -> Applied:
+def _take_in(session: Session, batch: Sequence[Candidate], source: _Source) -> Applied:
     now = clock.utcnow()
-    found = difference(session, batch, create=True, lock=True)
+    connection = source.channel_property_id
+    found = difference(session, batch, create=True, lock=True, channel_property_id=connection)
     inserted = _insert(session, found, now)
     if len(inserted) < len(found.new):
         # Somebody else inserted them since we looked: they are updates now.
-        late = [c for c, _ in found.new if c.copy.external_id not in inserted]
-        again = difference(session, late, create=True, lock=True)
+        lost = {
+            candidate.copy.external_id
+            for candidate, row in found.new
+            if (row["external_id"], row["unit_no"]) not in inserted
+        }
+        late = [c for c in batch if c.copy.external_id in lost]
+        again = difference(session, late, create=True, lock=True, channel_property_id=connection)
         found.changed += again.changed
+        found.adopted |= again.adopted
         found.said_anew += again.said_anew
         found.unchanged += again.unchanged
         found.stale += again.stale
         found.errors += again.errors
-    _write_changes(session, found.changed, actor_label, now)
+    reservation_rows.adopt(session, batch[0].copy.channel, found.adopted)
+    _write_changes(session, found.changed, source.label, now)
     reservation_rows.mark(session, found.said_anew)
     planned = [*inserted.values()]
     left = set()
@@ -169,6 +207,7 @@ def _take_in(session: Session, batch: Sequence[Candidate], actor_label: str) -> 
             planned.append(change.stored["id"])
         if "accommodation_id" in change.fields and change.stored["accommodation_id"]:
             left.add(change.stored["accommodation_id"])
+        _end_hold(session, change)
     if planned:
         pin_plan.plan(session, reservations=planned, accommodations=left)
     return Applied(
@@ -178,15 +217,26 @@ def _take_in(session: Session, batch: Sequence[Candidate], actor_label: str) -> 
         stale=found.stale,
         errors=tuple(found.errors),
         ids=(*inserted.values(), *(change.stored["id"] for change in found.changed)),
+        warnings=tuple(found.warnings),
     )
 
 
-def _insert(session: Session, found: Difference, now: datetime) -> dict[str, UUID]:
+def _end_hold(session: Session, change: Change) -> None:
+    """A booking of ours that its channel has taken, or ended, needs no unit kept any more."""
+    was, is_ = change.stored["status"], change.row["status"]
+    if was == ReservationStatus.PENDING_SYNC and is_ != was:
+        end = holds.release if is_ == ReservationStatus.CANCELLED else holds.confirm
+        end(session, change.stored["id"])
+
+
+def _insert(session: Session, found: Difference, now: datetime) -> dict[tuple[str, int], UUID]:
     if not found.new:
         return {}
     channel = found.new[0][0].copy.channel
     # In the order of the unique key: two writers of the same new rows must not wait crosswise.
-    rows = sorted((row for _, row in found.new), key=lambda row: str(row["external_id"]))
+    rows = sorted(
+        (row for _, row in found.new), key=lambda row: (str(row["external_id"]), row["unit_no"])
+    )
     return reservation_rows.insert(session, channel, rows, now)
 
 

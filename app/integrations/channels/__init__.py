@@ -50,6 +50,7 @@ class ChannelReservation:
     modified_at: datetime | None = None
     property_ref: str | None = None  # the channel's id of the house, where the payload says it
     units: int = 1  # how many units of the room this one booking takes
+    units_said: bool = True  # False: the payload names no number, and what is stored stands
     group_ref: str | None = None  # what the rooms of one multi-room booking have in common
     sweep_hash: str | None = None  # hash of the row a bulk sweep returned (external dialect)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -62,6 +63,7 @@ class ItemError:
     external_id: str | None
     reason: str  # e.g. "check_out 2026-11-12 is not after check_in 2026-11-12"
     kind: str = "unreadable"
+    waiting_for: str | None = None  # the channel's room that has to be mapped first
 
 
 @dataclass(frozen=True, slots=True)

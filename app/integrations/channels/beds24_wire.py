@@ -138,7 +138,8 @@ def _parse(
         booked_on=booked_at.date() if booked_at else None,
         modified_at=instant(first(item, MODIFIED)),
         property_ref=property_of(item),
-        units=_units(item),
+        units=_units(item) or 1,
+        units_said=_units(item) is not None,
         group_ref=_group(item),
         sweep_hash=sweep_hash,
         raw=without_card_data(item),
@@ -260,11 +261,11 @@ def _partner(item: Mapping[str, Any]) -> str | None:
     return None if named is None or named.lower() == "direct" else named[:255]
 
 
-def _units(item: Mapping[str, Any]) -> int:
+def _units(item: Mapping[str, Any]) -> int | None:
     found = first(item, UNITS)
     if isinstance(found, int) and not isinstance(found, bool) and 1 <= found <= MAX_UNITS:
         return found
-    return 1
+    return None
 
 
 def _group(item: Mapping[str, Any]) -> str | None:
