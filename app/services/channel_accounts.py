@@ -123,15 +123,10 @@ def origins(rows: Sequence[ChannelProperty]) -> dict[UUID, str | None]:
     when it has none to speak with. One statement for all of them."""
     wanted = {row.account_id for row in rows if row.account_id is not None}
     with transaction() as session:
-        known = dict(
-            session.execute(
-                select(ChannelAccount.id, ChannelAccount.origin).where(
-                    ChannelAccount.id.in_(wanted)
-                )
-            )
-            .tuples()
-            .all()
-        )
+        found = session.execute(
+            select(ChannelAccount.id, ChannelAccount.origin).where(ChannelAccount.id.in_(wanted))
+        ).all()
+    known = {row.id: row.origin for row in found}
     fallback = "environment" if settings().beds24_refresh_token else None
     return {
         row.id: (known[row.account_id] if row.account_id else fallback)
