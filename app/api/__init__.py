@@ -6,7 +6,9 @@ from flask import Blueprint, Flask
 
 from app.api import (
     accommodations,
+    channel_mappings,
     channel_properties,
+    channel_status,
     csv_files,
     events,
     locks,
@@ -34,6 +36,8 @@ NOUNS = (
     matches.bp,
     csv_files.bp,
     channel_properties.bp,
+    channel_mappings.bp,
+    channel_status.bp,
     events.bp,
 )
 
@@ -63,5 +67,7 @@ designed = Blueprint("designed", __name__, url_prefix="/admin")
 problems.install(designed)
 designed.before_request(tokens.guard)
 designed.register_blueprint(mappings.bp)
+designed.register_blueprint(channel_mappings.bp)
+designed.register_blueprint(channel_status.bp)
 designed.register_blueprint(events.bp)
 unknown.catch(designed)

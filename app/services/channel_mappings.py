@@ -30,6 +30,7 @@ from app.models import (
 from app.models.channels import MAPPING_TYPES
 from app.services import channel_mapping_rows, channel_units, list_args, listing
 from app.services.audit import Actor
+from app.services.channel_completeness import completeness as completeness
 from app.services.channel_mapping_rows import NAMED, PROPERTY, ROOM, ROOM_TYPE, Wanted
 from app.services.channel_units import BEDS24
 from app.services.inputs import ExternalId, Input, conflicts
