@@ -203,7 +203,7 @@ def rooms_sync() -> None:
     """Compare every room with its bookings and repair what differs."""
     found = room_status.sync(actor=OPERATOR.label)
     for move in found.details:
-        click.echo(f"{move.room.number}: {move.room.status} -> {move.status}: {move.reason}")
+        click.echo(move.said)
     click.echo(f"{found.fixed} repaired." if found.fixed else "All rooms in sync.")
     if found.failed:
         click.echo(f"{found.failed} rooms could not be repaired; see the log.", err=True)

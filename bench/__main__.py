@@ -19,6 +19,7 @@ BENCHES = {
     "console": "bench.console",
     "pins": "bench.pins",
     "matching": "bench.matching",
+    "rooms": "bench.rooms",
     "memory": "bench.memory",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, Index, func
+from sqlalchemy import DateTime, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -37,5 +37,9 @@ class RoomStatusChange(Base):
     __table_args__ = (
         one_of("axis", ("status", "housekeeping")),
         Index("ix_room_status_changes_room", "accommodation_id", "created_at"),
-        Index("ix_room_status_changes_reservation_id", "reservation_id"),
+        Index(
+            "ix_room_status_changes_reservation_id",
+            "reservation_id",
+            postgresql_where=text("reservation_id IS NOT NULL"),
+        ),
     )

@@ -49,7 +49,10 @@ def upgrade() -> None:
         "ix_room_status_changes_room", "room_status_changes", ["accommodation_id", "created_at"]
     )
     op.create_index(
-        "ix_room_status_changes_reservation_id", "room_status_changes", ["reservation_id"]
+        "ix_room_status_changes_reservation_id",
+        "room_status_changes",
+        ["reservation_id"],
+        postgresql_where=sa.text("reservation_id IS NOT NULL"),
     )
 
 

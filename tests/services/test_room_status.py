@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,8 +10,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text, update
 
+from app.domain.room_status import implied
 from app.errors import Conflict
 from app.models import Accommodation, AuditEntry, Reservation, RoomStatusChange
+from app.models.accommodations import ROOM_STATUSES
 from app.services import room_status, rooms
 from app.services.audit import Actor
 from app.services.rooms import RoomChanges
@@ -243,3 +246,18 @@ class TestByHand:
             self.set(room, housekeeping="dirty")
         assert seen(room.id) == ("DIRTY", "dirty")
         assert len(changes(room.id)) == 2
+
+
+def test_the_sift_finds_what_the_rule_would_change() -> None:
+    """SQL spares the rule the rooms in order, and no other."""
+    house = make_property()
+    expected = {}
+    for status, inside, coming in itertools.product(ROOM_STATUSES, (False, True), (False, True)):
+        room = make_accommodation(house, status=status)
+        if inside:
+            make_stay(room, check_in=NOW - timedelta(hours=1), status="checked_in")
+        if coming:
+            make_stay(room, check_in=NOW + timedelta(days=9))
+        expected[room.id] = implied(status, occupied=inside, reserved=coming).status
+    room_status.sync()
+    assert {room_id: seen(room_id)[0] for room_id in expected} == expected
