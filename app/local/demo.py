@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import time, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
 
 from app import clock
+from app.local.environment import var_directory
 from app.models import Property
 from app.runtime import settings
+from app.sandbox.credentials import credentials
 from app.sandbox.seed import DemoProduct, demo_product
-from app.services import accommodations, locks, mappings, properties, reconciliation
+from app.services import (
+    accommodations,
+    channel_mappings,
+    channel_properties,
+    locks,
+    mappings,
+    properties,
+    reconciliation,
+)
 from app.services.audit import SYSTEM
+from app.services.channel_mappings import MappingType, NewChannelMapping
 from app.transaction import transaction
 
 #: the demo's bookings were made over the last year
@@ -89,3 +101,41 @@ def _fill(demo: DemoProduct) -> None:
         ).id
     for pair in demo.mappings:
         mappings.map_lock(rooms[pair.stays_id], devices[pair.device_id], actor=SYSTEM)
+    if settings().beds24_refresh_token == credentials(var_directory())["BEDS24_REFRESH_TOKEN"]:
+        _connect_beds24(demo, houses, kinds)
+
+
+def _connect_beds24(
+    demo: DemoProduct, houses: Mapping[str, UUID], kinds: Mapping[tuple[str, str], UUID]
+) -> None:
+    """Sell the houses that the sandbox's Beds24 knows there, with the environment's account and
+    webhook secret. Its units are mapped by their rooms' Beds24 ids as they are connected."""
+    for house in demo.properties:
+        if house.beds24_property_id is None:
+            continue
+        connection = channel_properties.create(
+            channel_properties.NewChannelProperty(
+                property_id=houses[house.name],
+                channel_name="beds24",
+                channel_property_id=house.beds24_property_id,
+            ),
+            actor=SYSTEM,
+        )
+        sold = {
+            kinds[room.property_name, room.room_type_name]: room.beds24_room_id
+            for room in demo.accommodations
+            if room.property_name == house.name and room.beds24_room_id
+        }
+        named: list[tuple[MappingType, UUID, str]] = [
+            ("property", houses[house.name], house.beds24_property_id),
+            *(("room_type", kind_id, room_id) for kind_id, room_id in sold.items()),
+            *(("rate", kind_id, room_id) for kind_id, room_id in sold.items()),
+        ]
+        for kind, internal_id, external_id in named:
+            new = NewChannelMapping(
+                channel_property_id=connection.id,
+                mapping_type=kind,
+                internal_id=internal_id,
+                external_id=external_id,
+            )
+            channel_mappings.create(new, actor=SYSTEM)

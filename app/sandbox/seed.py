@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.sandbox.beds24_demo import room_and_unit
-from app.sandbox.places import PLACES
+from app.sandbox.beds24_demo import PROPERTY_ID, room_and_unit
+from app.sandbox.places import LISBON, PLACES
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class DemoProperty:
     pin_lead_hours: int
     pin_grace_hours: int
     pin_preload_hours: int
+    beds24_property_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def demo_properties() -> tuple[DemoProperty, ...]:
             pin_lead_hours=place.lead_hours,
             pin_grace_hours=place.grace_hours,
             pin_preload_hours=place.preload_hours,
+            beds24_property_id=str(PROPERTY_ID) if place is LISBON else None,
         )
         for place in PLACES
     )
