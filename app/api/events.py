@@ -15,7 +15,8 @@ from app.api.tokens import actor, staff_too
 from app.errors import Invalid
 from app.models import ChannelEventAttempt
 from app.services import event_desk, event_lists, event_views
-from app.services.event_lists import EventFilter, EventRow
+from app.services.event_filters import EventFilter
+from app.services.event_lists import EventRow
 from app.services.inputs import Input, Text
 
 bp = Blueprint("events", __name__, url_prefix="/events")

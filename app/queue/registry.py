@@ -75,6 +75,7 @@ _SPECS = (
     ),
     # The caller names the queue of the event's source.
     JobSpec("events.process", "app.jobs.events.process", STAYS_INBOUND, 120, prefix="evt"),
+    JobSpec("events.batch", "app.jobs.events.batch", MAINTENANCE, 60, prefix="batch"),
     JobSpec("outbound.deliver", "app.jobs.outbound.deliver", PMS_OUTBOUND, 120, prefix="out"),
     JobSpec("reconciliation.run", "app.jobs.reconciliation.run", RECONCILIATION, 900, prefix="run"),
     JobSpec(
@@ -102,6 +103,14 @@ _SPECS = (
         every=timedelta(minutes=5),
         setting="room_sync_minutes",
         at_start=True,
+    ),
+    JobSpec(
+        "holds.reap",
+        "app.jobs.holds.reap",
+        MAINTENANCE,
+        120,
+        every=timedelta(minutes=5),
+        setting="hold_reap_minutes",
     ),
     JobSpec("maintenance.watch", "app.jobs.maintenance.watch", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec(

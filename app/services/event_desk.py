@@ -15,10 +15,11 @@ from app import clock
 from app.domain.states import EventStatus
 from app.errors import Invalid, InvalidTransition, NotFound
 from app.models import ChannelEvent
+from app.models.columns import among
 from app.queue import client as queue
 from app.services import audit, event_lists, event_rows
 from app.services.audit import Actor
-from app.services.event_lists import EventFilter
+from app.services.event_filters import EventFilter
 from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ IGNORE = Deed("ignore", (EventStatus.FAILED,), requeues=False)
 REPLAY = Deed("replay", (EventStatus.DONE, EventStatus.FAILED, EventStatus.IGNORED))
 #: what "all that match" means when no state is named
 BATCH_DEFAULT = (EventStatus.FAILED,)
+DEEDS = {deed.verb: deed for deed in (RETRY, IGNORE, REPLAY)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def retry(event_id: UUID, *, actor: Actor) -> None:
 
 def ignore(event_id: UUID, reason: str, *, actor: Actor) -> None:
     """Close a failed event. Raises Invalid, NotFound, InvalidTransition."""
-    _one(IGNORE, event_id, actor, _reason(reason))
+    _one(IGNORE, event_id, actor, good_reason(reason))
 
 
 def replay(event_id: UUID, *, actor: Actor) -> None:
@@ -96,16 +98,18 @@ def retry_many(ids: Sequence[UUID], *, actor: Actor) -> Outcome:
 
 def ignore_many(ids: Sequence[UUID], reason: str, *, actor: Actor) -> Outcome:
     """Ignore each that may be."""
-    return _many(IGNORE, ids, actor, _reason(reason))
+    return _many(IGNORE, ids, actor, good_reason(reason))
 
 
 def matching(filters: EventFilter, deed: Deed = RETRY) -> list[UUID]:
-    """The ids that "all that match" means: failed ones unless the filter names a state."""
-    statuses = deed.allowed if filters.status else BATCH_DEFAULT
+    """The ids that "all that match" means: failed ones unless the filter names a state, or what is
+    replayed has ended in any."""
+    statuses = deed.allowed if filters.status or deed is REPLAY else BATCH_DEFAULT
     return event_lists.matching_ids(filters, statuses, MOST)
 
 
-def _reason(text: str) -> str:
+def good_reason(text: str) -> str:
+    """The reason as it is kept. Raises Invalid for none, and for a long one."""
     reason = text.replace("\0", "").strip()
     if not reason:
         raise Invalid.field("reason", "must not be empty")
@@ -129,7 +133,7 @@ def _many(deed: Deed, ids: Sequence[UUID], actor: Actor, reason: str | None = No
     outcome = Outcome()
     for chunk in _chunks(unique):
         with transaction() as session:
-            _chunk(session, deed, chunk, actor, reason, outcome)
+            portion(session, deed, chunk, actor, reason, outcome)
     log.info(
         f"events_{deed.past}",
         done=len(outcome.done),
@@ -139,7 +143,7 @@ def _many(deed: Deed, ids: Sequence[UUID], actor: Actor, reason: str | None = No
     return outcome
 
 
-def _chunk(
+def portion(
     session: Session,
     deed: Deed,
     ids: Sequence[UUID],
@@ -147,8 +151,11 @@ def _chunk(
     reason: str | None,
     outcome: Outcome,
 ) -> None:
-    """The rows are locked in one order: two admins wait for each other, and the second one finds
-    nothing left to do (DLQ-19)."""
+    """Do it to these in the caller's transaction and note of each in `outcome` what became of it.
+
+    The rows are locked in one order: two admins wait for each other, and the second one finds
+    nothing left to do (DLQ-19).
+    """
     found = {
         row.id: row
         for row in session.execute(
@@ -156,10 +163,11 @@ def _chunk(
                 ChannelEvent.id,
                 ChannelEvent.status,
                 ChannelEvent.source,
+                ChannelEvent.direction,
                 ChannelEvent.attempts,
                 ChannelEvent.last_error_kind,
             )
-            .where(ChannelEvent.id.in_(ids))
+            .where(among(ChannelEvent.id, ids))
             .order_by(ChannelEvent.id)
             .with_for_update()
         )
@@ -176,10 +184,7 @@ def _chunk(
             _note(session, deed, row, actor, reason)
     if deed.requeues:
         queue.enqueue_many(
-            [
-                queue.Alarm("events.process", id_, queue=event_rows.queue_of(found[id_].source))
-                for id_ in changed
-            ]
+            [event_rows.alarm(id_, found[id_].source, found[id_].direction) for id_ in changed]
         )
 
 
@@ -203,10 +208,12 @@ def _change(session: Session, deed: Deed, ids: Sequence[UUID]) -> set[UUID]:
             "lease_token": None,
             "last_error": None,
             "last_error_kind": None,
+            "waiting_for": None,
+            "postponed": 0,
         }
     changed = session.scalars(
         update(ChannelEvent)
-        .where(ChannelEvent.id.in_(ids), ChannelEvent.status.in_(deed.allowed))
+        .where(among(ChannelEvent.id, ids), ChannelEvent.status.in_(deed.allowed))
         .values(**values, updated_at=now)
         .returning(ChannelEvent.id)
         .execution_options(synchronize_session=False)

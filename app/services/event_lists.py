@@ -1,41 +1,37 @@
-"""Find channel events: filters, order, pages and neighbours (DLQ-01…08, C-25)."""
+"""Find channel events: one page, the counts, neighbours, and whom each is about (DLQ-01…08)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, null, or_, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select, tuple_
+from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm.interfaces import ORMOption
 
-from app.domain.event_causes import KEY_LENGTH, cause_of
+from app.domain.event_causes import cause_of
 from app.domain.states import EventStatus
-from app.errors import Invalid
-from app.models import Accommodation, ChannelEvent, ChannelProperty, Property, Reservation
-from app.services import list_args
-from app.services.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, page_args
-from app.services.reservation_lists import search_query
+from app.models import (
+    Accommodation,
+    ChannelEvent,
+    ChannelProperty,
+    Property,
+    Reservation,
+    RoomType,
+)
+from app.models.columns import among
+from app.services.event_filters import SORTS, EventFilter, conditions
+from app.services.paging import Page
 from app.transaction import transaction
 
-DIRECTIONS = ("inbound", "outbound")
-ORDERS = ("asc", "desc")
-#: all NOT NULL, so that (value, id) has one order
-SORTS: Final[dict[str, InstrumentedAttribute[Any]]] = {
-    "received_at": ChannelEvent.received_at,
-    "created_at": ChannelEvent.created_at,
-    "updated_at": ChannelEvent.updated_at,
-    "event_type": ChannelEvent.event_type,
-    "status": ChannelEvent.status,
-    "attempts": ChannelEvent.attempts,
-}
 #: failures looked at for a cause; more than that is no list to read
 MOST_OF_A_CAUSE = 5000
 #: events whose types the page offers as a filter
 LATE = 2000
+#: events shown beside the stay they are about
+ABOUT = 8
 #: what a list never reads: kilobytes per row, and guest data
 HEAVY = (
     defer(ChannelEvent.payload, raiseload=True),
@@ -46,76 +42,18 @@ HEAVY = (
 
 
 @dataclass(frozen=True, slots=True)
-class EventFilter:
-    """What a list asks for; `from_` and `to` bound the receipt, `to` excluded."""
-
-    status: tuple[str, ...] = ()
-    property_id: UUID | None = None
-    type: str | None = None
-    direction: str | None = None
-    from_: datetime | None = None
-    to: datetime | None = None
-    q: str | None = None
-    cause: str | None = None
-    sort: str = "received_at"
-    order: str = "desc"
-    page: int = 1
-    limit: int = DEFAULT_LIMIT
-
-    @classmethod
-    def from_args(
-        cls,
-        args: Mapping[str, str],
-        *,
-        zone: str = "UTC",
-        default_limit: int = DEFAULT_LIMIT,
-        max_limit: int = MAX_LIMIT,
-    ) -> EventFilter:
-        """Read a query string. Raises Invalid naming the faulty parameter.
-
-        A day in `from` or `to` is that whole day in `zone`.
-        """
-        sort = list_args.choice(args, "sort", tuple(SORTS))
-        page, limit = page_args(args, max_limit, default_limit)
-        cause = list_args.word(args, "cause")
-        if cause is not None and len(cause) != KEY_LENGTH:
-            raise Invalid.field("cause", "must be the key of a cause")
-        found = cls(
-            status=list_args.choices(args, "status", tuple(EventStatus)),
-            property_id=list_args.key(args, "property_id"),
-            type=list_args.word(args, "type"),
-            direction=list_args.choice(args, "direction", DIRECTIONS),
-            from_=_bound(args, "from", zone),
-            to=_bound(args, "to", zone, end=True),
-            q=list_args.word(args, "q"),
-            cause=cause,
-            sort=sort or "received_at",
-            order=list_args.choice(args, "order", ORDERS) or "desc",
-            page=page,
-            limit=limit,
-        )
-        if found.from_ and found.to and found.from_ >= found.to:
-            raise Invalid.field("to", "must not be before from")
-        return found
-
-    @property
-    def narrows(self) -> bool:
-        """Whether anything but the state leaves events out."""
-        mine = replace(self, status=(), property_id=None)
-        return any(getattr(mine, each.name) for each in fields(mine) if each.name not in _NO_FILTER)
-
-
-_NO_FILTER = frozenset({"sort", "order", "page", "limit"})
-
-
-@dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event with whom it is about; the event comes without its payload."""
+    """An event with whom it is about; the event comes without its payload.
+
+    `channel` is who sent it or is owed it; `room_type` is what nights and prices of ours are about.
+    """
 
     event: ChannelEvent
     house: Property
+    channel: str
     stay: Reservation | None
     room: Accommodation | None
+    room_type: RoomType | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +69,7 @@ class Numbers:
 
 
 def search(filters: EventFilter, total: int | None = None) -> Page[EventRow]:
-    """One page of the events that fit, in four statements; one more for a cause, and one less when
+    """One page of the events that fit, in three statements; one more for a cause, and one less when
     the caller has counted."""
     with transaction() as session:
         matching = select(ChannelEvent.id).where(*_with_cause(session, filters))
@@ -141,15 +79,9 @@ def search(filters: EventFilter, total: int | None = None) -> Page[EventRow]:
             matching.order_by(*_order(filters))
             .limit(filters.limit)
             .offset((filters.page - 1) * filters.limit)
-            .subquery()
         )
-        events = session.scalars(
-            select(ChannelEvent)
-            .join(chosen, chosen.c.id == ChannelEvent.id)
-            .options(*HEAVY)
-            .order_by(*_order(filters))
-        ).all()
-        return Page(rows(session, events), filters.page, filters.limit, total)
+        found = read(session, chosen, _order(filters)) if total else []
+        return Page(found, filters.page, filters.limit, total)
 
 
 def numbers(filters: EventFilter) -> Numbers:
@@ -219,18 +151,65 @@ def neighbours(filters: EventFilter, event: ChannelEvent) -> tuple[UUID | None, 
     return before, after
 
 
-def rows(session: Session, events: Sequence[ChannelEvent]) -> list[EventRow]:
-    """The events with their houses and the stays they are about, in one more statement each.
+def read(
+    session: Session,
+    chosen: Select[Any],
+    order: Sequence[Any] = (),
+    options: Sequence[ORMOption] = HEAVY,
+) -> list[EventRow]:
+    """The events whose ids `chosen` selects, with their houses, channels and the stays they are
+    about, in two statements.
 
     An event that failed before it was applied knows only its booking's own id.
     """
+    ids = chosen.subquery()
+    found = session.execute(
+        select(ChannelEvent, Property, ChannelProperty.channel_name, RoomType)
+        .join(ids, ids.c.id == ChannelEvent.id)
+        .join(ChannelProperty, ChannelProperty.id == ChannelEvent.channel_property_id)
+        .join(Property, Property.id == ChannelProperty.property_id)
+        .outerjoin(RoomType, RoomType.id == ChannelEvent.entity_internal_id)
+        .options(*options)
+        .order_by(*order)
+    ).all()
+    stays = _stays(session, [row.ChannelEvent for row in found])
+    rows = []
+    for event, house, channel, room_type in found:
+        stay, room = stays.get(event.id, (None, None))
+        rows.append(EventRow(event, house, channel, stay, room, room_type))
+    return rows
+
+
+def about(session: Session, stay: Reservation, most: int = ABOUT) -> list[ChannelEvent]:
+    """The latest events about a booking, ours to its channel included; one statement."""
+    same = [(ChannelEvent.entity_type == "booking") & (ChannelEvent.entity_internal_id == stay.id)]
+    if stay.external_id is not None:
+        same.append(
+            (ChannelEvent.entity_external_id == stay.external_id)
+            & (ChannelEvent.source == stay.channel)
+        )
+    return list(
+        session.scalars(
+            select(ChannelEvent)
+            .where(or_(*same))
+            .options(*HEAVY)
+            .order_by(ChannelEvent.received_at.desc(), ChannelEvent.id.desc())
+            .limit(most)
+        )
+    )
+
+
+def _stays(
+    session: Session, events: Sequence[ChannelEvent]
+) -> dict[UUID, tuple[Reservation, Accommodation | None]]:
+    """By event, the stay it is about and its room."""
     if not events:
-        return []
+        return {}
     known = {event.entity_internal_id for event in events if event.entity_internal_id}
     named = {
         (event.source, event.entity_external_id) for event in events if event.entity_external_id
     }
-    stays = session.execute(
+    found = session.execute(
         select(Reservation, Accommodation)
         .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id)
         .where(
@@ -243,26 +222,16 @@ def rows(session: Session, events: Sequence[ChannelEvent]) -> list[EventRow]:
             )
         )
     ).all()
-    by_id = {stay.id: (stay, room) for stay, room in stays}
+    by_id = {stay.id: (stay, room) for stay, room in found}
     by_name = {
-        (stay.channel, stay.external_id): (stay, room) for stay, room in stays if stay.unit_no == 1
+        (stay.channel, stay.external_id): (stay, room) for stay, room in found if stay.unit_no == 1
     }
-    connected = session.execute(
-        select(ChannelProperty.id, Property)
-        .join(Property, Property.id == ChannelProperty.property_id)
-        .where(ChannelProperty.id.in_({event.channel_property_id for event in events}))
-    )
-    houses = {row.id: row.Property for row in connected}
-    found = []
-    for event in events:
-        about: tuple[Reservation, Accommodation] | None = None
-        if event.entity_internal_id is not None:
-            about = by_id.get(event.entity_internal_id)
-        if about is None and event.entity_external_id is not None:
-            about = by_name.get((event.source, event.entity_external_id))
-        stay, room = about or (None, None)
-        found.append(EventRow(event, houses[event.channel_property_id], stay, room))
-    return found
+    about = {
+        event.id: by_id.get(event.entity_internal_id)  # type: ignore[arg-type]
+        or by_name.get((event.source, event.entity_external_id))
+        for event in events
+    }
+    return {event_id: each for event_id, each in about.items() if each is not None}
 
 
 def _order(filters: EventFilter) -> list[Any]:
@@ -293,82 +262,4 @@ def _with_cause(session: Session, filters: EventFilter) -> list[ColumnElement[bo
         for row in failures
         if cause_of(row.source, row.last_error_kind, row.last_error).key == filters.cause
     ]
-    return [*fits, ChannelEvent.id.in_(ids)]
-
-
-def conditions(filters: EventFilter) -> list[ColumnElement[bool]]:
-    """What the filters ask for, but for the cause."""
-    found: list[ColumnElement[bool]] = []
-    if filters.status:
-        found.append(ChannelEvent.status.in_(filters.status))
-    if filters.property_id:
-        found.append(
-            ChannelEvent.channel_property_id.in_(
-                select(ChannelProperty.id).where(ChannelProperty.property_id == filters.property_id)
-            )
-        )
-    if filters.type:
-        found.append(_of_type(filters.type))
-    if filters.direction:
-        found.append(ChannelEvent.direction == filters.direction)
-    if filters.from_:
-        found.append(ChannelEvent.received_at >= filters.from_)
-    if filters.to:
-        found.append(ChannelEvent.received_at < filters.to)
-    if filters.q:
-        found.append(_naming(filters.q))
-    return found
-
-
-def _of_type(event_type: str) -> ColumnElement[bool]:
-    """Bare, or with the source in front (C-25)."""
-    source, _, bare = event_type.partition(".")
-    return or_(
-        ChannelEvent.event_type == event_type,
-        and_(ChannelEvent.source == source, ChannelEvent.event_type == bare),
-    )
-
-
-def _naming(q: str) -> ColumnElement[bool]:
-    """Text in the ids, or the guest, booking code or room of the stay it is about."""
-    found = [
-        ChannelEvent.entity_external_id.icontains(q, autoescape=True),
-        ChannelEvent.idempotency_key.icontains(q, autoescape=True),
-        cast(ChannelEvent.id, Text).istartswith(q, autoescape=True),
-    ]
-    wanted = search_query(q)
-    if wanted is not None:
-        about = Reservation.search.op("@@")(func.to_tsquery("simple", wanted))
-        stays = select(Reservation.id).where(about)
-        names = select(Reservation.channel, Reservation.external_id).where(about)
-        found.append(ChannelEvent.entity_internal_id.in_(stays))
-        found.append(tuple_(ChannelEvent.source, ChannelEvent.entity_external_id).in_(names))
-    return or_(*found)
-
-
-def _bound(args: Mapping[str, str], name: str, zone: str, *, end: bool = False) -> datetime | None:
-    """A moment (ISO 8601 with its offset) or a whole day."""
-    raw = list_args.word(args, name)
-    if raw is None:
-        return None
-    if list_args.DAY.fullmatch(raw):
-        found: date | None = list_args.day(args, name)
-        assert found is not None
-        if end and found < date.max:
-            found += timedelta(days=1)
-        return _moment(name, datetime.combine(found, time.min, ZoneInfo(zone)))
-    try:
-        # An unquoted + of an offset arrives as a blank.
-        at: datetime | None = datetime.fromisoformat(raw.replace(" ", "+"))
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise Invalid.field(name, "must be a day (YYYY-MM-DD) or a moment with its offset")
-    return _moment(name, at)
-
-
-def _moment(name: str, at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise Invalid.field(name, "is beyond the calendar") from None
+    return [*fits, among(ChannelEvent.id, ids)]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
-from sqlalchemy.orm import aliased, undefer
+from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy.orm import Session, aliased, undefer
 
 from app import clock
 from app.domain.event_causes import Cause, Group, cause_of, grouped
@@ -23,13 +22,16 @@ from app.models import (
     AuditEntry,
     ChannelEvent,
     ChannelEventAttempt,
+    ChannelMapping,
+    ChannelProperty,
     PinJob,
     Property,
     Reservation,
-    VendorState,
 )
+from app.models.columns import among
 from app.services import event_lists
-from app.services.event_lists import HEAVY, MOST_OF_A_CAUSE, EventFilter, EventRow
+from app.services.event_filters import EventFilter, conditions
+from app.services.event_lists import MOST_OF_A_CAUSE, EventRow
 from app.transaction import transaction
 
 #: failures that are put into groups at most; the page says so
@@ -43,9 +45,17 @@ DAY_HOURS = 24
 PIN_ORDERS = "pin"
 
 
+class Waiting(NamedTuple):
+    """A room of the channel that failed events wait for, and whether it is mapped by now."""
+
+    channel_property_id: UUID
+    room: str
+    mapped: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """One cause: how many, since when, and the few that are shown."""
+    """One cause: how many, since when, where, and the few that are shown."""
 
     cause: Cause
     ids: tuple[UUID, ...]
@@ -54,6 +64,8 @@ class Failures:
     shown: tuple[EventRow, ...]
     hit: tuple[EventRow, ...]  # those whose guests come soonest
     hours: tuple[int, ...]  # how many came in each of the last 24 hours, the oldest first
+    houses: tuple[tuple[str, int], ...]  # the properties hit and how often, the worst first
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +86,14 @@ class Detail:
     attempts: tuple[ChannelEventAttempt, ...]
     deeds: tuple[AuditEntry, ...]
     alike: int
+    waiting: Waiting | None = None
 
 
 def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
     """The latest failures by cause, the largest first, and how many causes are not shown.
 
-    Four statements, however many failed; only what is shown is read in full.
+    Three statements, however many failed, and one more when some wait for a room; only what is
+    shown is read in full.
     """
     failed = replace(filters, status=(EventStatus.FAILED,), page=1)
     named, known = aliased(Reservation), aliased(Reservation)
@@ -95,9 +109,14 @@ def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
                 ChannelEvent.last_error_kind,
                 ChannelEvent.last_error,
                 ChannelEvent.received_at,
+                ChannelEvent.channel_property_id,
+                ChannelEvent.waiting_for,
+                Property.name.label("house"),
                 func.coalesce(known.id, named.id).label("stay_id"),
                 *stay.values(),
             )
+            .join(ChannelProperty, ChannelProperty.id == ChannelEvent.channel_property_id)
+            .join(Property, Property.id == ChannelProperty.property_id)
             .outerjoin(known, known.id == ChannelEvent.entity_internal_id)
             .outerjoin(
                 named,
@@ -107,7 +126,7 @@ def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
                     named.unit_no == 1,
                 ),
             )
-            .where(*event_lists.conditions(failed))
+            .where(*conditions(failed))
             .order_by(ChannelEvent.received_at.desc(), ChannelEvent.id.desc())
             .limit(WINDOW)
         ).all()
@@ -116,11 +135,32 @@ def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
         )
         shown = [(group, _soonest(group.members)) for group in groups[:CAUSES]]
         wanted = {row.id for group, hit in shown for row in (*group.members[:SHOWN], *hit)}
-        events = session.scalars(
-            select(ChannelEvent).where(ChannelEvent.id.in_(wanted)).options(*HEAVY)
-        ).all()
-        rows = {row.event.id: row for row in event_lists.rows(session, events)}
-    return [_failures(group, hit, rows) for group, hit in shown], len(groups) - len(shown)
+        chosen = select(ChannelEvent.id).where(among(ChannelEvent.id, wanted))
+        rows = {row.event.id: row for row in event_lists.read(session, chosen)} if wanted else {}
+        mapped = mapped_rooms(session, {room for group, _ in shown for room in _rooms(group)})
+    return [_failures(group, hit, rows, mapped) for group, hit in shown], len(groups) - len(shown)
+
+
+def mapped_rooms(session: Session, rooms: Collection[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
+    """Those of the channel's rooms, each of a connection, that are mapped by now."""
+    if not rooms:
+        return set()
+    room = func.split_part(ChannelMapping.external_id, ":", 1)
+    found = session.execute(
+        select(ChannelMapping.channel_property_id, room)
+        .where(
+            tuple_(ChannelMapping.channel_property_id, room).in_(rooms),
+            ChannelMapping.mapping_type.in_(("room", "room_type")),
+            ChannelMapping.is_active,
+        )
+        .distinct()
+    )
+    return {(row[0], row[1]) for row in found}
+
+
+def _rooms(group: Group[Any]) -> set[tuple[UUID, str]]:
+    """The rooms of the channel that these wait for; one, unless two houses share its number."""
+    return {(row.channel_property_id, row.waiting_for) for row in group.members if row.waiting_for}
 
 
 def pin_orders(filters: EventFilter) -> list[Group[PinOrder]]:
@@ -156,10 +196,11 @@ def pin_orders(filters: EventFilter) -> list[Group[PinOrder]]:
 def detail(event_id: UUID) -> Detail:
     """One event with its payload. Raises NotFound. Six statements."""
     with transaction() as session:
-        event = session.get(ChannelEvent, event_id, options=[undefer("*")])
-        if event is None:
+        one = select(ChannelEvent.id).where(ChannelEvent.id == event_id)
+        row = next(iter(event_lists.read(session, one, options=[undefer("*")])), None)
+        if row is None:
             raise NotFound("no such event")
-        (row,) = event_lists.rows(session, [event])
+        event = row.event
         attempts = session.scalars(
             select(ChannelEventAttempt)
             .where(ChannelEventAttempt.event_id == event_id)
@@ -185,24 +226,11 @@ def detail(event_id: UUID) -> Detail:
             )
             mine, kind = _cause(event), event.last_error_kind
             alike = sum(cause_of(event.source, kind, error) == mine for error in others)
-    return Detail(row, tuple(attempts), tuple(deeds), alike)
-
-
-def hit_soonest(rows: Sequence[EventRow]) -> tuple[EventRow, ...]:
-    """Whose guests are here or come next, each stay once."""
-    now = clock.utcnow()
-    stays = {
-        row.stay.id: row
-        for row in rows
-        if row.stay is not None and row.stay.check_out_at > now and row.stay.status != "cancelled"
-    }
-    ordered = sorted(stays.values(), key=_arrival)
-    return tuple(ordered[:HIT])
-
-
-def _arrival(row: EventRow) -> datetime:
-    assert row.stay is not None
-    return row.stay.check_in_at
+        waiting = None
+        if event.status == EventStatus.FAILED and event.waiting_for:
+            room = (event.channel_property_id, event.waiting_for)
+            waiting = Waiting(*room, room in mapped_rooms(session, {room}))
+    return Detail(row, tuple(attempts), tuple(deeds), alike, waiting)
 
 
 def _cause(event: ChannelEvent) -> Cause:
@@ -210,7 +238,7 @@ def _cause(event: ChannelEvent) -> Cause:
 
 
 def _soonest(members: Sequence[Any]) -> list[Any]:
-    """As `hit_soonest`, of rows that are not read in full."""
+    """Those whose guests are here or come next, each stay once."""
     now = clock.utcnow()
     stays = {
         row.stay_id: row
@@ -220,8 +248,14 @@ def _soonest(members: Sequence[Any]) -> list[Any]:
     return sorted(stays.values(), key=lambda row: row.check_in_at)[:HIT]
 
 
-def _failures(group: Group[Any], hit: Sequence[Any], rows: Mapping[UUID, EventRow]) -> Failures:
+def _failures(
+    group: Group[Any],
+    hit: Sequence[Any],
+    rows: Mapping[UUID, EventRow],
+    mapped: Collection[tuple[UUID, str]],
+) -> Failures:
     moments = [row.received_at for row in group.members]
+    rooms = sorted(_rooms(group))
     return Failures(
         group.cause,
         tuple(row.id for row in group.members),
@@ -230,6 +264,8 @@ def _failures(group: Group[Any], hit: Sequence[Any], rows: Mapping[UUID, EventRo
         tuple(rows[row.id] for row in group.members[:SHOWN]),
         tuple(rows[row.id] for row in hit),
         _hours(moments),
+        tuple(Counter(row.house for row in group.members).most_common()),
+        Waiting(*rooms[0], all(room in mapped for room in rooms)) if rooms else None,
     )
 
 
@@ -250,51 +286,3 @@ def _names(each: PinOrder, q: str) -> bool:
     if each.room is not None:
         said += [each.room.name, each.room.number or ""]
     return fold(q) in fold(" ".join(said))
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a batch would do, before it is done: whom it touches and whom it leaves out."""
-
-    ids: tuple[UUID, ...]
-    left_out: tuple[tuple[str, int], ...]  # a state and how many; "" are those that are gone
-    hit: tuple[EventRow, ...]
-    down: tuple[str, ...]  # sources that do not answer at present
-
-    @property
-    def digest(self) -> str:
-        """Names this very plan: another one is not carried out in its place."""
-        joined = "\n".join(sorted(str(id_) for id_ in self.ids))
-        return hashlib.sha256(joined.encode()).hexdigest()[:16]
-
-
-def plan(ids: Sequence[UUID], allowed: Sequence[str]) -> Plan:
-    """Look at the events that are meant, in five statements at most."""
-    unique = list(dict.fromkeys(ids))
-    with transaction() as session:
-        found = {
-            row.id: row
-            for row in session.execute(
-                select(ChannelEvent.id, ChannelEvent.status, ChannelEvent.source).where(
-                    ChannelEvent.id.in_(unique)
-                )
-            )
-        }
-        touched = [id_ for id_ in unique if id_ in found and found[id_].status in allowed]
-        chosen = set(touched)
-        left = Counter(
-            found[id_].status if id_ in found else "" for id_ in unique if id_ not in chosen
-        )
-        events = session.scalars(
-            select(ChannelEvent).where(ChannelEvent.id.in_(touched[:WINDOW])).options(*HEAVY)
-        ).all()
-        rows = event_lists.rows(session, events)
-        down = session.scalars(
-            select(VendorState.vendor)
-            .where(
-                VendorState.vendor.in_({found[id_].source for id_ in touched}),
-                VendorState.failing_since.is_not(None),
-            )
-            .order_by(VendorState.vendor)
-        ).all()
-    return Plan(tuple(touched), tuple(left.items()), hit_soonest(rows), tuple(down))

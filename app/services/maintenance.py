@@ -15,12 +15,14 @@ from app.models import ProcessHeartbeat
 from app.services import (
     accommodation_sync,
     credentials,
+    event_batches,
     events,
     lock_devices,
     lock_health,
     lock_tests,
     pin_upkeep,
     reconciliation,
+    room_assignment,
 )
 from app.transaction import transaction
 
@@ -31,8 +33,10 @@ STALE = timedelta(minutes=5)
 
 #: Each queues the rows of one kind that are due or whose worker died, and says how many.
 SWEEPERS: dict[str, Callable[[datetime], int]] = {
+    "rooms": lambda now: room_assignment.assign_due(now),  # before PINs, which need them
     "credentials": lambda now: credentials.queue_due(now),
     "events": lambda now: events.queue_due(now),
+    "event_batches": lambda now: event_batches.queue_due(now),
     "reconciliation": lambda now: reconciliation.queue_due(now),
     "accommodations": lambda now: accommodation_sync.queue_due(now),
     "locks": lambda now: lock_devices.queue_due(now),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
 
 from app.domain.event_causes import Cause
-from app.models import ChannelEvent, Reservation
+from app.models import ChannelEvent, EventBatch, Reservation
 from app.services import list_args
-from app.services.event_lists import EventFilter
+from app.services.event_filters import EventFilter
+from app.services.event_plans import PARTNER
 from app.services.event_views import PIN_ORDERS
 from app.web import dates, lock_wording
 from app.web.dates import gettext as _
@@ -37,6 +39,47 @@ VERBS = {
     "canceled": _l("Booking cancelled"),
     "deleted": _l("Booking deleted"),
 }
+TYPES = {
+    "availability.updated": _l("Availability changed"),
+    "rate.updated": _l("Prices changed"),
+    "pms.booking.create": _l("Send the new booking"),
+    "pms.booking.update": _l("Send the changed booking"),
+    "pms.booking.cancel": _l("Send the cancellation"),
+    "pms.availability.update": _l("Send the free units"),
+    "pms.rate.update": _l("Send the prices"),
+}
+#: what a try ended with when nothing went wrong
+OUTCOMES = {
+    "done": _l("applied"),
+    "stale": _l("older than what we knew; nothing changed"),
+    "ignored": _l("nothing to apply"),
+    "noted": _l("noted; no reservation is concerned"),
+    "handed_back": _l("handed back, the worker was stopped"),
+    "postponed": _l("put off: the channel's allowance is spent"),
+}
+#: the same of what we sent
+SENT = {
+    "done": _l("accepted by the channel"),
+    "ignored": _l("nothing was owed any more"),
+}
+TRY_MARKS = {
+    "failed": ("is-bad", "x"),
+    "retrying": ("is-bad", "x"),
+    "lost": ("is-bad", "x"),
+    "done": ("is-ok", "check"),
+    "stale": ("is-ok", "check"),
+    "ignored": ("is-ok", "check"),
+    "noted": ("is-ok", "check"),
+}
+DEEDS = {"retry": _l("Retried"), "ignore": _l("Ignored"), "replay": _l("Replayed")}
+PIN_STATES = {
+    "scheduled": ("info", "sync", _l("Trying again")),
+    "queued": ("info", "sync", _l("Trying again")),
+    "running": ("info", "sync", _l("Trying again")),
+    "failed": ("bad", "bad", _l("Failed")),
+    "done": ("plain", "check", _l("Done")),
+    "cancelled": ("plain", "dash", _l("Not needed any more")),
+}
 ORDERS = {"generate": _l("Put PIN on lock"), "revoke": _l("Remove PIN")}
 
 
@@ -57,6 +100,18 @@ CAUSES: dict[str, Why] = {
     "unreachable": Why(_l("%(channel)s could not be reached"), _AGAIN),
     "unreadable": Why(_l("%(channel)s gave an answer we cannot read"), _AGAIN),
     "rate_limited": Why(_l("%(channel)s asked us to slow down"), _l("Retry in a few minutes.")),
+    "no_credits": Why(
+        _l("The call allowance at %(channel)s is spent"), _l("Retry in a few minutes.")
+    ),
+    "unconfirmed": Why(
+        _l("%(channel)s did not say whether it took our change"),
+        _l("A retry looks there first and sends nothing twice."),
+    ),
+    "not_found": Why(
+        _l("%(channel)s does not know this booking"),
+        _l("Look it up there: it may have been removed. Then retry or ignore."),
+    ),
+    "unmapped": Why(_l("A room of %(channel)s is not mapped")),
     "quota": Why(_l("The plan at %(channel)s is used up"), _l("Renew it there, then retry.")),
     "unauthorized": Why(
         _l("%(channel)s refuses our access"),
@@ -76,6 +131,17 @@ CAUSES: dict[str, Why] = {
         _l("The log of the worker says what. Nothing was applied."),
     ),
 }
+#: what the same means for a change of ours
+CAUSES_OUT: dict[str, Why] = {
+    "rejected": Why(
+        _l("%(channel)s refused our change"),
+        _l("Retrying alone will not help: compare both sides, mend one, then retry."),
+    ),
+    "invalid": Why(
+        _l("Our change cannot be written the way %(channel)s wants it"),
+        _l("Correct the booking here, then retry."),
+    ),
+}
 _UNKNOWN = Why(_l("It failed for a reason we have no word for"))
 #: kinds whose own text says more than our sentence
 SPEAKING = frozenset({"invalid", "rejected", "internal", "unreadable"})
@@ -86,8 +152,15 @@ def channel(source: str) -> str:
     return SOURCES.get(source, source.capitalize())
 
 
+def partner(source: str) -> str:
+    """The channel at the other end: who sent it, or who is owed what we changed."""
+    return channel(PARTNER.get(source, source))
+
+
 def title(event: ChannelEvent) -> str:
     """Booking changed; the bare type for what we have no words for."""
+    if event.event_type in TYPES:
+        return str(TYPES[event.event_type])
     noun, _dot, verb = event.event_type.rpartition(".")
     if noun in BOOKINGS and verb in VERBS:
         return str(VERBS[verb])
@@ -100,7 +173,7 @@ def fact(cause: Cause) -> str:
         return lock_wording.cause_of(cause.kind).rstrip(".")
     if cause.kind.startswith("unmapped"):
         return _capital(cause.text)
-    return str(CAUSES.get(cause.kind, _UNKNOWN).fact) % {"channel": channel(cause.source)}
+    return str(_why(cause).fact) % {"channel": partner(cause.source)}
 
 
 def detail(cause: Cause) -> str:
@@ -111,8 +184,53 @@ def detail(cause: Cause) -> str:
 
 def helps(cause: Cause) -> str:
     """What to do about it; empty when we do not know."""
-    found = CAUSES.get(cause.kind, _UNKNOWN).helps
-    return "" if found is None else str(found) % {"channel": channel(cause.source)}
+    found = _why(cause).helps
+    return "" if found is None else str(found) % {"channel": partner(cause.source)}
+
+
+def _why(cause: Cause) -> Why:
+    if cause.source in PARTNER and cause.kind in CAUSES_OUT:
+        return CAUSES_OUT[cause.kind]
+    return CAUSES.get(cause.kind, _UNKNOWN)
+
+
+def try_outcome(outcome: str | None, direction: str) -> str:
+    """What a try came to when nothing went wrong; an open one is under way."""
+    if direction == "outbound" and outcome in SENT:
+        return str(SENT[outcome])
+    return str(OUTCOMES[outcome]) if outcome in OUTCOMES else _("under way")
+
+
+def outcome(batch: EventBatch) -> str:
+    """What a repair of many did."""
+    n = batch.done
+    if batch.verb == "ignore":
+        said = ngettext("%(num)d event is ignored", "%(num)d events are ignored", n)
+    elif batch.verb == "replay":
+        said = ngettext("%(num)d event is processed again", "%(num)d events are processed again", n)
+    elif batch.order_ids:
+        said = ngettext(
+            "%(num)d failed one is tried again", "%(num)d failed ones are tried again", n
+        )
+    else:
+        said = ngettext("%(num)d event is tried again", "%(num)d events are tried again", n)
+    return str(said)
+
+
+def left_out(reason: str) -> str:
+    """Why one of many was left as it is, in the language of the page."""
+    if reason.startswith("no such"):
+        return _("it is not there any more")
+    return _("somebody was faster, or it went on by itself")
+
+
+def houses(hit: Sequence[tuple[str, int]]) -> str:
+    """Vila Jasmim 7, Solar 2 and 3 more."""
+    said = ", ".join(f"{name} {count}" for name, count in hit[:3])
+    more = len(hit) - 3
+    if more < 1:
+        return said
+    return _("%(names)s and %(n)s more", names=said, n=more)
 
 
 def sentence(text: str) -> str:
@@ -179,6 +297,12 @@ def differences(
         for name, label, here in fields
         if said.get(name) is not None
     ]
+
+
+def of_ours(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event of ours says about its booking, by the names of the comparison."""
+    days = {"check_in_on": payload.get("check_in"), "check_out_on": payload.get("check_out")}
+    return days | {name: payload.get(name) for name in ("status", "adults", "children", "amount")}
 
 
 def _side(value: Any, statuses: Mapping[str, Any]) -> str:

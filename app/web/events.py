@@ -14,7 +14,7 @@ from app import clock
 from app.domain.event_causes import Cause, cause_of
 from app.domain.states import EventStatus
 from app.services import event_desk, event_lists, event_views
-from app.services.event_lists import EventFilter
+from app.services.event_filters import EventFilter
 from app.web import event_wording as wording
 from app.web import json_view, navigation
 from app.web.rendering import here, render, unchanged
@@ -81,11 +81,13 @@ def index() -> ResponseReturnValue:
             return redirect(here(page=page.total_pages), 303)
         shown = list(page.items)
         context["page"] = page
-        if filters.cause is not None and shown:
-            context["cause"] = _cause(shown[0].event)
+        if filters.cause is not None:
+            context["cause"] = _cause(shown[0].event) if shown else None
+            if orders and not shown:
+                context["cause"] = orders[0].cause
     version = _version(
         [f"{row.event.id} {row.event.status} {row.event.updated_at}" for row in shown],
-        [f"{group.cause.key} {len(group.ids)}" for group in context["groups"]],
+        [f"{group.cause.key} {len(group.ids)} {group.waiting}" for group in context["groups"]],
         [f"{each.order.id} {each.order.updated_at}" for group in orders for each in group.members],
         [repr(sorted(numbers.statuses.items())), str(context["more"])],
     )
@@ -109,8 +111,18 @@ def index() -> ResponseReturnValue:
         list_args=list_args(),
         limits=LIMITS,
         window=event_views.WINDOW,
-        **_words(),
+        deeds=_deeds(filters.status) if require_user().is_admin else (),
+        **words(),
         **context,
+    )
+
+
+def _deeds(statuses: tuple[str, ...]) -> tuple[str, ...]:
+    """What can be done to events of these states; of all when none is named."""
+    return tuple(
+        deed.verb
+        for deed in event_desk.DEEDS.values()
+        if not statuses or not set(statuses).isdisjoint(deed.allowed)
     )
 
 
@@ -125,6 +137,7 @@ def show(event_id: UUID) -> ResponseReturnValue:
         [f"{event.id} {event.status} {event.attempts} {event.updated_at} {found.alike}"],
         [f"{each.id} {each.outcome}" for each in found.attempts],
         [str(each.id) for each in found.deeds[:1]],
+        [str(found.waiting)],
     )
     if (same := unchanged(version)) is not None:
         return same
@@ -136,7 +149,7 @@ def _show(found: event_views.Detail, version: str, poll: int) -> Response:
     admin = require_user().is_admin
     before, after = event_lists.neighbours(filters_of_page(), event)
     said = event.normalized_payload
-    form = "normal" if request.args.get("form") == "normal" else "raw"
+    about = said if event.direction == "inbound" else wording.of_ours(event.payload)
     return render(
         "events/show.html",
         fragments={"event": "event"},
@@ -150,33 +163,29 @@ def _show(found: event_views.Detail, version: str, poll: int) -> Response:
         before=before,
         after=after,
         list_args=list_args(),
-        form=form,
-        text=_payload(said if form == "normal" else event.payload) if admin else None,
+        waiting=found.waiting,
+        sent=json_view.shown(event.payload) if admin else None,
+        normal=json_view.shown(said) if admin and said is not None else None,
         differences=(
-            wording.differences(stay, said, STAY_STATUSES)
-            if admin and said is not None and stay is not None
+            wording.differences(stay, about, STAY_STATUSES)
+            if admin and stay is not None and about
             else []
         ),
         can={
-            deed.verb: admin and event.status in deed.allowed
-            for deed in (event_desk.RETRY, event_desk.IGNORE, event_desk.REPLAY)
+            deed.verb: admin and event.status in deed.allowed for deed in event_desk.DEEDS.values()
         },
         zone=found.row.house.timezone,
         version=version,
         poll=poll,
-        **_words(),
+        **words(),
     )
-
-
-def _payload(value: dict[str, Any] | None) -> Any:
-    return None if value is None else json_view.shown(value)
 
 
 def _cause(event: Any) -> Cause:
     return cause_of(event.source, event.last_error_kind, event.last_error)
 
 
-def _words() -> dict[str, Any]:
+def words() -> dict[str, Any]:
     """What the templates need to speak."""
     return {
         "wording": wording,

@@ -19,7 +19,7 @@ from app.models import ChannelEventAttempt
 from app.queue import status
 from app.services import event_desk, event_rows
 from app.services.audit import Actor
-from app.services.event_lists import EventFilter
+from app.services.event_filters import EventFilter
 from app.transaction import transaction
 from tests.conftest import Clock
 from tests.events import deeds, make_event

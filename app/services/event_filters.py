@@ -1,0 +1,186 @@
+"""What may be asked of the list of events, and the conditions that say so (DLQ-02…07, C-25)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.domain.event_causes import KEY_LENGTH
+from app.domain.states import EventStatus
+from app.errors import Invalid
+from app.models import ChannelEvent, ChannelProperty, Reservation
+from app.services import list_args
+from app.services.paging import DEFAULT_LIMIT, MAX_LIMIT, page_args
+from app.services.reservation_lists import search_query
+
+DIRECTIONS = ("inbound", "outbound")
+ORDERS = ("asc", "desc")
+#: all NOT NULL, so that (value, id) has one order
+SORTS: Final[dict[str, InstrumentedAttribute[Any]]] = {
+    "received_at": ChannelEvent.received_at,
+    "created_at": ChannelEvent.created_at,
+    "updated_at": ChannelEvent.updated_at,
+    "event_type": ChannelEvent.event_type,
+    "status": ChannelEvent.status,
+    "attempts": ChannelEvent.attempts,
+}
+#: the beginning of an event's own id, as the pages show it, or more of it
+ID_BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]*", re.IGNORECASE)
+#: what stands before a sender's own id in our keys (C-23)
+KEYS = ("", "in:stays:", "in:beds24:")
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What a list asks for; `from_` and `to` bound the receipt, `to` excluded."""
+
+    status: tuple[str, ...] = ()
+    property_id: UUID | None = None
+    type: str | None = None
+    direction: str | None = None
+    from_: datetime | None = None
+    to: datetime | None = None
+    q: str | None = None
+    cause: str | None = None
+    sort: str = "received_at"
+    order: str = "desc"
+    page: int = 1
+    limit: int = DEFAULT_LIMIT
+
+    @classmethod
+    def from_args(
+        cls,
+        args: Mapping[str, str],
+        *,
+        zone: str = "UTC",
+        default_limit: int = DEFAULT_LIMIT,
+        max_limit: int = MAX_LIMIT,
+    ) -> EventFilter:
+        """Read a query string. Raises Invalid naming the faulty parameter.
+
+        A day in `from` or `to` is that whole day in `zone`.
+        """
+        sort = list_args.choice(args, "sort", tuple(SORTS))
+        page, limit = page_args(args, max_limit, default_limit)
+        cause = list_args.word(args, "cause")
+        if cause is not None and len(cause) != KEY_LENGTH:
+            raise Invalid.field("cause", "must be the key of a cause")
+        found = cls(
+            status=list_args.choices(args, "status", tuple(EventStatus)),
+            property_id=list_args.key(args, "property_id"),
+            type=list_args.word(args, "type"),
+            direction=list_args.choice(args, "direction", DIRECTIONS),
+            from_=_bound(args, "from", zone),
+            to=_bound(args, "to", zone, end=True),
+            q=list_args.word(args, "q"),
+            cause=cause,
+            sort=sort or "received_at",
+            order=list_args.choice(args, "order", ORDERS) or "desc",
+            page=page,
+            limit=limit,
+        )
+        if found.from_ and found.to and found.from_ >= found.to:
+            raise Invalid.field("to", "must not be before from")
+        return found
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything but the state leaves events out."""
+        mine = replace(self, status=(), property_id=None)
+        return any(getattr(mine, each.name) for each in fields(mine) if each.name not in _NO_FILTER)
+
+
+_NO_FILTER = frozenset({"sort", "order", "page", "limit"})
+
+
+def conditions(filters: EventFilter) -> list[ColumnElement[bool]]:
+    """What the filters ask for, but for the cause."""
+    found: list[ColumnElement[bool]] = []
+    if filters.status:
+        found.append(ChannelEvent.status.in_(filters.status))
+    if filters.property_id:
+        found.append(
+            ChannelEvent.channel_property_id.in_(
+                select(ChannelProperty.id).where(ChannelProperty.property_id == filters.property_id)
+            )
+        )
+    if filters.type:
+        found.append(_of_type(filters.type))
+    if filters.direction:
+        found.append(ChannelEvent.direction == filters.direction)
+    if filters.from_:
+        found.append(ChannelEvent.received_at >= filters.from_)
+    if filters.to:
+        found.append(ChannelEvent.received_at < filters.to)
+    if filters.q:
+        found.append(_naming(filters.q))
+    return found
+
+
+def _of_type(event_type: str) -> ColumnElement[bool]:
+    """Bare, or with the source in front (C-25)."""
+    source, _, bare = event_type.partition(".")
+    return or_(
+        ChannelEvent.event_type == event_type,
+        and_(ChannelEvent.source == source, ChannelEvent.event_type == bare),
+    )
+
+
+def _naming(q: str) -> ColumnElement[bool]:
+    """Text in the channel's id, the beginning of ours, a whole key, or the guest, booking code or
+    room of the stay it is about. All but the keys are answered from one index."""
+    keys = select(ChannelEvent.id).where(
+        ChannelEvent.idempotency_key.in_([f"{before}{q}" for before in KEYS])
+    )
+    found = [
+        ChannelEvent.entity_external_id.icontains(q, autoescape=True),
+        ChannelEvent.id.in_(keys),
+    ]
+    digits = q.replace("-", "")
+    if ID_BEGINNING.fullmatch(q) and len(digits) <= 32:
+        first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+        found.append(ChannelEvent.id.between(first, last))
+    wanted = search_query(q)
+    if wanted is not None:
+        about = Reservation.search.op("@@")(func.to_tsquery("simple", wanted))
+        stays = select(Reservation.id).where(about)
+        names = select(Reservation.channel, Reservation.external_id).where(about)
+        found.append(ChannelEvent.entity_internal_id.in_(stays))
+        found.append(tuple_(ChannelEvent.source, ChannelEvent.entity_external_id).in_(names))
+    return or_(*found)
+
+
+def _bound(args: Mapping[str, str], name: str, zone: str, *, end: bool = False) -> datetime | None:
+    """A moment (ISO 8601 with its offset) or a whole day."""
+    raw = list_args.word(args, name)
+    if raw is None:
+        return None
+    if list_args.DAY.fullmatch(raw):
+        found: date | None = list_args.day(args, name)
+        assert found is not None
+        if end and found < date.max:
+            found += timedelta(days=1)
+        return _moment(name, datetime.combine(found, time.min, ZoneInfo(zone)))
+    try:
+        # An unquoted + of an offset arrives as a blank.
+        at: datetime | None = datetime.fromisoformat(raw.replace(" ", "+"))
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Invalid.field(name, "must be a day (YYYY-MM-DD) or a moment with its offset")
+    return _moment(name, at)
+
+
+def _moment(name: str, at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise Invalid.field(name, "is beyond the calendar") from None
