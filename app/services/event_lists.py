@@ -180,7 +180,7 @@ def read(
     return rows
 
 
-def about(session: Session, stay: Reservation, most: int = ABOUT) -> list[ChannelEvent]:
+def about(stay: Reservation, most: int = ABOUT) -> list[ChannelEvent]:
     """The latest events about a booking, ours to its channel included; one statement."""
     same = [(ChannelEvent.entity_type == "booking") & (ChannelEvent.entity_internal_id == stay.id)]
     if stay.external_id is not None:
@@ -188,15 +188,16 @@ def about(session: Session, stay: Reservation, most: int = ABOUT) -> list[Channe
             (ChannelEvent.entity_external_id == stay.external_id)
             & (ChannelEvent.source == stay.channel)
         )
-    return list(
-        session.scalars(
-            select(ChannelEvent)
-            .where(or_(*same))
-            .options(*HEAVY)
-            .order_by(ChannelEvent.received_at.desc(), ChannelEvent.id.desc())
-            .limit(most)
+    with transaction() as session:
+        return list(
+            session.scalars(
+                select(ChannelEvent)
+                .where(or_(*same))
+                .options(*HEAVY)
+                .order_by(ChannelEvent.received_at.desc(), ChannelEvent.id.desc())
+                .limit(most)
+            )
         )
-    )
 
 
 def _stays(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,10 +17,11 @@ from app import clock
 from app.domain.pin_causes import Cause, Verdict
 from app.domain.states import NEEDS_PIN, CredentialState, PinState
 from app.errors import Conflict
-from app.services import credentials, diagnosis
+from app.models import ChannelEvent
+from app.services import credentials, diagnosis, event_lists
 from app.services.audit import Actor
 from app.services.diagnosis import Explanation
-from app.web import reservations
+from app.web import event_wording, reservations
 from app.web.dates import gettext as _
 from app.web.pin_history import history
 from app.web.pin_sentences import room_of, say
@@ -39,12 +40,14 @@ FAST, SLOW = 10, 30
 def show(reservation_id: UUID) -> ResponseReturnValue:
     """The stay and its PIN; a poll that would see the same gets 204."""
     explained = diagnosis.explain(reservation_id)
-    if (same := unchanged(_version(explained))) is not None:
+    told = event_lists.about(explained.reservation)
+    if (same := unchanged(_version(explained, told))) is not None:
         return same
-    return render("reservations/show.html", fragments={"stay": "stay"}, **_context(explained))
+    context = _context(explained, told)
+    return render("reservations/show.html", fragments={"stay": "stay"}, **context)
 
 
-def _context(e: Explanation) -> dict[str, Any]:
+def _context(e: Explanation, told: Sequence[ChannelEvent]) -> dict[str, Any]:
     user = require_user()
     now = clock.utcnow()
     over = e.diagnosis.cause in (Cause.REMOVING, Cause.REVOKE_OVERDUE)
@@ -62,14 +65,16 @@ def _context(e: Explanation) -> dict[str, Any]:
         "can_reprocess": user.is_admin and not no_reprocess(e),
         "can_revoke": user.is_admin and not no_revoke(e),
         "room": room_of(e),
-        "version": _version(e),
+        "told": told,
+        "wording": event_wording,
+        "version": _version(e, told),
         "poll": FAST if e.pin.state in MOVING else SLOW,
     }
 
 
-def _version(e: Explanation) -> str:
+def _version(e: Explanation, told: Sequence[ChannelEvent]) -> str:
     """What changes when the page would: rows, and what time alone makes of them."""
-    rows: list[Any] = [e.reservation, e.house, *e.credentials, *e.orders]
+    rows: list[Any] = [e.reservation, e.house, *e.credentials, *e.orders, *told]
     rows += [row for row in (e.lock, e.accommodation, e.rival) if row is not None]
     seen = [
         *(row.updated_at.isoformat() for row in rows),
@@ -199,7 +204,8 @@ def _done(verb: _Verb, reservation_id: UUID) -> Response:
     response = empty()
     behind = urlsplit(request.headers.get("HX-Current-URL", "")).path
     if behind == f"/reservations/{reservation_id}":
-        context = _context(diagnosis.explain(reservation_id))
+        explained = diagnosis.explain(reservation_id)
+        context = _context(explained, event_lists.about(explained.reservation))
         response.set_data(render_block("reservations/show.html", "stay", oob=True, **context))
     else:
         new = verb is _REPROCESS
