@@ -39,7 +39,7 @@ _KNOWN = text("""
            SELECT entity_modified_at, normalized_payload ->> 'status' = 'cancelled' AS cancelled
              FROM channel_events
             WHERE entity_external_id = :ref AND source = 'beds24' AND direction = 'inbound'
-              AND entity_type = 'booking' AND status = 'done' AND id <> :event
+              AND entity_type = 'booking' AND status = 'done'
               AND entity_modified_at IS NOT NULL
             ORDER BY entity_modified_at DESC, cancelled DESC
             LIMIT 1) e ON true
@@ -84,9 +84,7 @@ class _Known:
         return bool(self.cancelled and version.moment == self.event_at and not version.cancels)
 
 
-def take_in(
-    session: Session, version: Version, *, channel_property_id: UUID, event_id: UUID
-) -> Outcome:
+def take_in(session: Session, version: Version, *, channel_property_id: UUID) -> Outcome:
     """Make stays and blocks say what the version says, unless a later one was here before.
 
     One writer per booking at a time: the lock lasts as long as the transaction that ends the event.
@@ -96,7 +94,7 @@ def take_in(
     key = f"{BEDS24}:{version.booking_id}"
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
     version = replace(version, moment=min(version.moment, clock.utcnow()))
-    row = session.execute(_KNOWN, {"ref": version.booking_id, "event": event_id}).one()
+    row = session.execute(_KNOWN, {"ref": version.booking_id}).one()
     known = _Known(*row)
     if not known.stays and known.outdates(version):
         word, note = "stale", None

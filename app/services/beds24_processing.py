@@ -77,7 +77,7 @@ def apply(session: Session, work: Work, finding: Finding) -> Outcome:
     """Make our rows say the same. Raises Refused for what cannot be stored as it is."""
     if isinstance(finding, Version):
         return beds24_bookings.take_in(
-            session, finding, channel_property_id=work.channel_property_id, event_id=work.id
+            session, finding, channel_property_id=work.channel_property_id
         )
     return _keep_calendar(session, work, finding)
 

@@ -26,7 +26,7 @@ from app.models import (
     MaintenanceBlock,
     Reservation,
 )
-from app.services import beds24_intake, events, vendors
+from app.services import beds24_intake, events, maintenance_blocks, vendors
 from app.transaction import transaction
 from tests.beds24 import FakeBeds24, House, at, designed, encoded, make_beds24_house, room_call, v2
 from tests.beds24 import told as with_token
@@ -353,6 +353,34 @@ class TestOrder:
             thread.join(30)
         assert {event(event_id).status for event_id in ids} == {"done"}
         assert stay().adults == 8
+
+    def test_an_end_and_a_late_beginning_at_once(
+        self, app: Flask, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither finds a row to wait for: the booking itself is what they take turns at."""
+        end, beginning = send(sparse(modifiedTime=later(5))), send(v2())
+        inside, over = threading.Event(), threading.Event()
+        real = maintenance_blocks.remove_channel_block
+
+        def slowly(*args: Any) -> bool:
+            inside.set()
+            over.wait(0.5)  # it has looked, and found neither stay nor block
+            return real(*args)
+
+        monkeypatch.setattr(maintenance_blocks, "remove_channel_block", slowly)
+
+        def work() -> None:
+            with app.app_context():
+                events.process(end)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert inside.wait(10)
+        events.process(beginning)
+        over.set()
+        thread.join(10)
+        assert (word(event(end)), word(event(beginning))) == ("done", "stale")
+        assert stays() == []
 
 
 class TestTooShort:
