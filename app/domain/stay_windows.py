@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+#: a stay sold without a room gets it this long before its PIN is sent
+ROOM_AHEAD = timedelta(minutes=15)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -42,6 +45,11 @@ class Window:
     closes_at: datetime
     send_at: datetime
     rival: UUID | None = None
+
+
+def room_due(check_in_at: datetime, policy: Policy) -> datetime:
+    """When a stay without a room has to be given one (DECISIONS 18): just before its PIN is due."""
+    return check_in_at - policy.lead - policy.preload - ROOM_AHEAD
 
 
 def plan_windows(stays: Iterable[Stay], policy: Policy) -> dict[UUID, Window]:

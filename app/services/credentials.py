@@ -35,6 +35,7 @@ from app.services import (
     pin_delivery,
     pin_plan,
     pin_removal,
+    room_assignment,
     vendors,
 )
 from app.services.audit import Actor
@@ -90,11 +91,13 @@ def read_lock(lock_id: UUID) -> None:
 def reprocess(reservation_id: UUID, *, actor: Actor) -> str:
     """Take the old PIN off and put a new one on, at once, whatever pause the last error caused.
 
-    Returns the id of the generate job. NotFound; Conflict for a stay that is owed no PIN: it is
-    cancelled or over, has no lock, or another stay has its room (C-48, DECISIONS 1).
+    A stay without a room is given one first. Returns the id of the generate job. NotFound; Conflict
+    for a stay that is owed no PIN: it is cancelled or over, has no room or no lock, or another stay
+    has its room (C-48, DECISIONS 1).
     """
     now = clock.utcnow()
     with transaction() as session:
+        room_assignment.ensure_room(session, reservation_id, actor=actor)
         reservation = _locked(session, reservation_id)
         if reservation.status not in NEEDS_PIN:
             raise Conflict(f"The reservation is {reservation.status}: it gets no PIN.")
@@ -339,6 +342,8 @@ def _locked(session: Session, reservation_id: UUID) -> Reservation:
 
 
 def _lock_of(session: Session, reservation: Reservation) -> Lock:
+    if reservation.accommodation_id is None:
+        raise Conflict("The booking has no room yet.")
     lock = session.scalars(
         select(Lock)
         .join(LockMapping, LockMapping.lock_id == Lock.id)
