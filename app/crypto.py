@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -40,6 +41,7 @@ class SecretVault:
     """Vendors' tokens and webhook secrets, sealed with the keys of the PINs. One per app."""
 
     def __init__(self, keys: Sequence[str], fingerprint_key: str) -> None:
+        self._first = Fernet(keys[0])
         self._fernet = MultiFernet([Fernet(key) for key in keys])
         self._fingerprint_key = hashlib.sha256(
             b"secret-fingerprint:" + fingerprint_key.encode()
@@ -55,6 +57,16 @@ class SecretVault:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken:
             raise ValueError("PIN_ENCRYPTION_KEYS: no key opens this secret") from None
+
+    def reseal(self, sealed: str) -> str | None:
+        """The same secret sealed with the first key; None when it is already, or when no configured
+        key opens it."""
+        with suppress(InvalidToken):
+            self._first.decrypt(sealed.encode())
+            return None
+        with suppress(InvalidToken):
+            return self._fernet.rotate(sealed.encode()).decode()
+        return None
 
     def fingerprint(self, text: str) -> str:
         """A keyed digest in hex: tells that two secrets are equal, never what they are."""

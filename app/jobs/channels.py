@@ -6,5 +6,6 @@ from app.services import channel_upkeep
 
 
 def keep_alive() -> None:
-    """Renew tokens that would otherwise die unused."""
+    """Renew tokens that would otherwise die unused, and seals of keys that are to go."""
+    channel_upkeep.reseal()
     channel_upkeep.keep_alive()

@@ -65,6 +65,12 @@ def environment(session: Session) -> UUID | None:
     return known if known is not None else adopt(session, Tokens(token), "environment")
 
 
+def is_environment(session: Session, account_id: UUID) -> bool:
+    """Whether this is the account of BEDS24_REFRESH_TOKEN; makes none."""
+    token = settings().beds24_refresh_token
+    return token is not None and _by_seed(session, token) == account_id
+
+
 def adopt(session: Session, tokens: Tokens, origin: str) -> UUID:
     """The account these tokens were given for, made when they are new to us.
 

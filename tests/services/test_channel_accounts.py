@@ -17,11 +17,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from cryptography.fernet import Fernet
 from flask import Flask
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
 from app import config
+from app.crypto import SecretVault
 from app.errors import NotFound, Unavailable
 from app.extensions import db
 from app.factory import create_app
@@ -516,6 +518,25 @@ class TestUpkeep:
         assert accounts() == []
         with beds24.account() as account:
             assert token in account.refresh_tokens
+
+    def test_seals_of_an_old_key_are_renewed(
+        self, beds24: Beds24Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row = own(beds24.another_token())
+        read(row)
+        channel_properties.new_webhook_secret(row.id, actor=SYSTEM)
+        keys, key = beds24.app.extensions["settings"].pin_encryption_keys, Fernet.generate_key()
+
+        def rekeyed(*given: str) -> None:
+            monkeypatch.setitem(beds24.app.extensions, "secret_vault", SecretVault(given, "key"))
+
+        rekeyed(key.decode(), *keys)
+        assert channel_upkeep.reseal() == 2
+        assert channel_upkeep.reseal() == 0
+        rekeyed(key.decode())
+        assert read(row)
+        with transaction() as session:
+            assert channel_properties.for_webhook(session, "beds24", "51001") is not None
 
     def test_what_is_used_stays(self, beds24: Beds24Live) -> None:
         row = make_connection(account_id=adopt(beds24.another_token(), "invite"))
