@@ -69,6 +69,9 @@ class Settings:
     pin_grace_hours: int = 24
     pin_preload_hours: int = 0
     room_sync_minutes: int = 5
+    hold_minutes: int = 15
+    hold_cap_minutes: int = 60
+    hold_reap_minutes: int = 5
     db_pool_size: int = 10
     web_threads: int = 8
     trusted_proxies: int = 0
@@ -279,6 +282,9 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
         "pin_grace_hours": reader.whole("PIN_GRACE_HOURS", 24, 0, 168),
         "pin_preload_hours": reader.whole("PIN_PRELOAD_HOURS", 0, 0, 168),
         "room_sync_minutes": reader.whole("ROOM_SYNC_MINUTES", 5, 0, 60),
+        "hold_minutes": reader.whole("HOLD_MINUTES", 15, 1, 120),
+        "hold_cap_minutes": reader.whole("HOLD_CAP_MINUTES", 60, 5, 24 * 60),
+        "hold_reap_minutes": reader.whole("HOLD_REAP_MINUTES", 5, 1, 60),
         "db_pool_size": reader.whole("DB_POOL_SIZE", 10, 1, 100),
         "web_threads": reader.whole("WEB_THREADS", 8, 1, 64),
         "trusted_proxies": reader.whole("TRUSTED_PROXIES", 1 if production else 0, 0, 5),
@@ -294,6 +300,8 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
     }
     if fields["sandbox"] and production:
         reader.fault("SANDBOX", "0 in production: the sandbox opens no real door")
+    if fields["hold_cap_minutes"] < fields["hold_minutes"]:
+        reader.fault("HOLD_CAP_MINUTES", "at least as many minutes as HOLD_MINUTES")
     if fields["admin_email"] and "@" not in fields["admin_email"]:
         reader.fault("ADMIN_EMAIL", "an e-mail address")
     if fields["admin_password"] and len(fields["admin_password"]) < 8:

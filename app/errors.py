@@ -39,6 +39,10 @@ class Conflict(ServiceError):
     """The state of the world forbids it: 409."""
 
 
+class Stale(Conflict):
+    """Somebody else has changed the row since it was read: 409, with what it is now."""
+
+
 class InvalidTransition(Conflict):
     """The row's present status does not allow the action: 409."""
 

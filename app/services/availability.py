@@ -103,13 +103,17 @@ def require(
     Raises Conflict naming the nights that are full (HOLD-22).
     """
     found = nights(session, [room_type.id], first, last)[room_type.id]
-    short = availability.full(found, units)
+    refuse_full(room_type, availability.full(found, units))
+    return found
+
+
+def refuse_full(room_type: RoomType, short: Sequence[date]) -> None:
+    """Raises Conflict naming the nights, when there are any."""
     if short:
         raise Conflict(
             f"{room_type.name} is full on {_named(short)}",
             [FieldError("check_in", f"{day.isoformat()} is full") for day in short],
         )
-    return found
 
 
 def is_free(
