@@ -28,7 +28,13 @@ from app.models import (
     RoomType,
 )
 from app.models.channels import MAPPING_TYPES
-from app.services import channel_mapping_rows, channel_units, list_args, listing
+from app.services import (
+    channel_mapping_rows,
+    channel_units,
+    list_args,
+    listing,
+    room_assignment,
+)
 from app.services.audit import Actor
 from app.services.channel_completeness import completeness as completeness
 from app.services.channel_mapping_rows import NAMED, PROPERTY, ROOM, ROOM_TYPE, Wanted
@@ -86,7 +92,8 @@ class Mapped:
 
 
 def create(new: NewChannelMapping, *, actor: Actor) -> Mapped:
-    """Map one of ours to the channel's. A mapping that was taken away comes back in its row.
+    """Map one of ours to the channel's. A mapping that was taken away comes back in its row. Stays
+    without a room whose channel named just this unit move in.
 
     Raises Invalid naming `channel_property_id`, `internal_id` or `external_id`, Conflict naming the
     side that is mapped already.
@@ -101,6 +108,7 @@ def create(new: NewChannelMapping, *, actor: Actor) -> Mapped:
         row = channel_mapping_rows.settle(session, wanted, actor=actor)
         if unit is not None and row.is_active:
             channel_units.write(session, unit, row.external_id, actor=actor)
+            room_assignment.place_known_units(session, connection.id, row.external_id)
         return Mapped(row, _waiting_of(session, row))
 
 
@@ -111,26 +119,20 @@ def update(mapping_id: UUID, changes: ChannelMappingChanges, *, actor: Actor) ->
         row = _found(session, mapping_id)
         _refuse_other(row, changes)
         connection = session.get_one(ChannelProperty, row.channel_property_id)
-        new = NewChannelMapping(
-            channel_property_id=row.channel_property_id,
-            mapping_type=row.mapping_type,  # type: ignore[arg-type]
-            internal_id=changes.internal_id or row.internal_id,
-            external_id=changes.external_id or row.external_id,
-            metadata=row.meta if changes.metadata is None else changes.metadata,
-            is_active=row.is_active if changes.is_active is None else changes.is_active,
-        )
-        units = _hold(session, row.mapping_type, [row.internal_id, new.internal_id])
         had = row.internal_id
-        wanted = _checked(session, connection, new)
+        units = _hold(session, row.mapping_type, [had, changes.internal_id or had])
         channel_mapping_rows.lock(session, [connection.id])
         session.refresh(row)
         _refuse_stale(row, changes, had)
-        was_active = row.is_active
+        wanted = _checked(session, connection, _changed(row, changes))
+        was_active, was_external = row.is_active, row.external_id
         row = channel_mapping_rows.settle(session, wanted, actor=actor, own=row)
         if was_active and (had != row.internal_id or not row.is_active) and had in units:
             channel_units.write(session, units[had], None, actor=actor)
         if row.is_active and row.internal_id in units:
             channel_units.write(session, units[row.internal_id], row.external_id, actor=actor)
+            if not was_active or (had, was_external) != (row.internal_id, row.external_id):
+                room_assignment.place_known_units(session, connection.id, row.external_id)
         return Mapped(row, _waiting_of(session, row))
 
 
@@ -283,6 +285,17 @@ def _misfit(
     if found != connection.property_id:
         return "belongs to another property than the one connected"
     return None
+
+
+def _changed(row: ChannelMapping, changes: ChannelMappingChanges) -> NewChannelMapping:
+    return NewChannelMapping(
+        channel_property_id=row.channel_property_id,
+        mapping_type=row.mapping_type,  # type: ignore[arg-type]
+        internal_id=changes.internal_id or row.internal_id,
+        external_id=changes.external_id or row.external_id,
+        metadata=row.meta if changes.metadata is None else changes.metadata,
+        is_active=row.is_active if changes.is_active is None else changes.is_active,
+    )
 
 
 def _refuse_other(row: ChannelMapping, changes: ChannelMappingChanges) -> None:

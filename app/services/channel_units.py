@@ -16,7 +16,7 @@ from app.domain import channel_rooms
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Accommodation, ChannelMapping, ChannelProperty
 from app.models.columns import among
-from app.services import audit, channel_mapping_rows, edits
+from app.services import audit, channel_mapping_rows, edits, room_assignment
 from app.services.audit import Actor
 from app.services.channel_mapping_rows import ROOM, Wanted
 
@@ -37,7 +37,8 @@ class _Unit:
 
 
 def follow(session: Session, accommodation_ids: Collection[UUID], *, actor: Actor) -> None:
-    """Write into the mappings what the units' columns say now.
+    """Write into the mappings what the units' columns say now; stays that waited for just such a
+    unit move in.
 
     A unit of a property that is not connected to Beds24 has no mapping. Raises Invalid for ids
     that Beds24 cannot have, Conflict when another unit is mapped to the same one.
@@ -156,6 +157,7 @@ def _map(session: Session, unit: _Unit, actor: Actor) -> None:
         raise Conflict(
             f"beds24_room_id: {message}", [FieldError("beds24_room_id", message)]
         ) from None
+    room_assignment.place_known_units(session, unit.connection_id, unit.external_id)
 
 
 def _active(

@@ -15,7 +15,14 @@ from sqlalchemy import select
 from app.errors import Conflict, Invalid, NotFound, ServiceError
 from app.extensions import db
 from app.integrations.channels import ChannelListing
-from app.models import Accommodation, AuditEntry, ChannelMapping, ChannelProperty, Property
+from app.models import (
+    Accommodation,
+    AuditEntry,
+    ChannelMapping,
+    ChannelProperty,
+    Property,
+    Reservation,
+)
 from app.services import (
     accommodations,
     channel_mappings,
@@ -31,7 +38,14 @@ from app.services.channel_mappings import ChannelMappingChanges, Mapped, NewChan
 from app.services.channel_properties import NewChannelProperty
 from app.transaction import transaction
 from tests.events import make_event
-from tests.factories import NO_SUCH_ID, make_accommodation, make_property, make_room_type, reload
+from tests.factories import (
+    NO_SUCH_ID,
+    make_accommodation,
+    make_property,
+    make_room_type,
+    make_stay,
+    reload,
+)
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -530,6 +544,21 @@ def test_mapping_and_changing_the_unit_at_once_end_in_step(app: Flask) -> None:
         assert mappings_of(ipe) == [(f"{room}:{number}", True)]
 
 
+def test_two_changes_at_once_both_stay(app: Flask) -> None:
+    connection = connect()
+    for n in range(1, 6):
+        ipe = unit(connection)
+        row = mapped(connection, ipe, f"610011:{n}").mapping
+        race(
+            app,
+            lambda r=row, n=n: change(r, external_id=f"610012:{n}"),
+            lambda r=row, n=n: change(r, metadata={"n": n}),
+        )
+        now = reload(row)
+        assert (now.external_id, now.meta) == (f"610012:{n}", {"n": n})
+        assert columns(ipe) == ("610012", str(n))
+
+
 # Lists, completeness, what waits
 
 
@@ -621,3 +650,33 @@ def test_a_mapping_names_the_events_that_waited_for_its_room() -> None:
         older,
         newer,
     ]
+
+
+# Stays that wait for a room
+
+
+def roomless(connection: ChannelProperty, ref: str) -> Any:
+    """A coming stay of Beds24 in a unit that nobody has mapped."""
+    double = kind(connection)
+    stay = make_stay(unit(connection), source="beds24", channel="beds24", room_type_id=double.id)
+    with transaction() as session:
+        row = session.get_one(Reservation, stay.id)
+        row.accommodation_id, row.channel_room_ref = None, ref
+    return stay
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_stay_that_waited_for_the_unit_moves_in_whoever_maps_it() -> None:
+    connection = connect()
+    by_mapping, by_unit, by_change = (roomless(connection, f"610011:{n}") for n in (1, 2, 3))
+    other = roomless(connection, "610011:9")
+    ipe, cedro, jacaranda = unit(connection), unit(connection), unit(connection)
+    row = mapped(connection, ipe, "610011:1").mapping
+    given = {"beds24_room_id": "610011", "beds24_unit_id": "2"}
+    accommodations.change(cedro.id, AccommodationChanges(**given), actor=ANA)
+    third = mapped(connection, jacaranda, "610011:7").mapping
+    change(third, external_id="610011:3")
+    homes = [reload(stay).accommodation_id for stay in (by_mapping, by_unit, by_change, other)]
+    assert homes == [ipe.id, cedro.id, jacaranda.id, None]
+    channel_mappings.delete(row.id, actor=ANA)
+    assert reload(by_mapping).accommodation_id == ipe.id, "who has a room keeps it"
