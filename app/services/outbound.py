@@ -153,7 +153,7 @@ def _put(
     for event in waiting:
         if event.event_type != CANCEL and event.sent_at is None:
             event.payload = describe(rows)
-            event.priority = min(event.priority, _priority(verb, first))
+            outbound_rows.hurry(event, _priority(verb, first))
             return event.id
     kind = CREATE if verb == "create" else UPDATE
     return _record_booking(session, connection, kind, first, rows)
@@ -174,6 +174,8 @@ def _cancel(
     for event in waiting:
         if event.sent_at is None:
             outbound_rows.close(event, "the booking was cancelled before this was sent")
+        else:
+            outbound_rows.hurry(event, URGENT)  # the cancellation waits for it
     if first.external_id is None and not outbound_rows.may_be_there(session, connection, first.id):
         outbound_rows.close_failed(session, connection, first.id)
         _say_nothing("never_sent", first, "cancel")

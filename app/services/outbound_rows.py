@@ -30,6 +30,7 @@ def record(session: Session, values: dict[str, Any]) -> UUID:
         "direction": OUTBOUND,
         "source": SOURCE,
         "status": EventStatus.RECEIVED,
+        "max_attempts": event_rows.max_attempts(values["event_type"]),
         "created_at": clock.utcnow(),
         "updated_at": clock.utcnow(),
     }
@@ -94,6 +95,16 @@ def may_be_there(session: Session, connection: UUID, reservation_id: UUID) -> bo
         .limit(1)
     )
     return found is not None
+
+
+def hurry(event: ChannelEvent, priority: int) -> None:
+    """Let a waiting event go before others; one that waits for credits is looked at anew."""
+    if priority >= event.priority:
+        return
+    event.priority = priority
+    if event.last_error_kind == "no_credits":
+        event.next_attempt_at = clock.utcnow()
+        queue.enqueue_many([event_rows.alarm(event.id, SOURCE, OUTBOUND)])
 
 
 def close(event: ChannelEvent, reason: str) -> None:

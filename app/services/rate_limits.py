@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import CursorResult, select, text
+from sqlalchemy import ColumnElement, CursorResult, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -158,6 +158,19 @@ def meter(session: Session, channel_property_id: UUID) -> Meter:
     full = row.begun or row.tokens >= row.capacity
     blocked = row.blocked_until if row.blocked_until and row.blocked_until > now else None
     return Meter(row.tokens, row.capacity, None if full else row.last_refill_at + PERIOD, blocked)
+
+
+def peers(session: Session, channel_property_id: UUID) -> list[UUID]:
+    """The connections that spend from the same bucket, this one among them."""
+    own = _account_of(session, channel_property_id)
+    if own is None:
+        return [channel_property_id]
+    found = session.scalars(
+        select(ChannelProperty.id)
+        .where(ChannelProperty.channel_name == channel_accounts.BEDS24, _uses(session, own))
+        .order_by(ChannelProperty.id)
+    )
+    return list(found) or [channel_property_id]
 
 
 def note(channel_property_id: UUID, credits_: Credits) -> None:
@@ -304,21 +317,29 @@ def _capacity(session: Session, channel_property_id: UUID) -> int:
 def _leader(session: Session, channel_property_id: UUID) -> UUID:
     """The connection whose row is the bucket of the account (DECISIONS 13); without an account,
     the connection itself."""
-    own = session.scalar(
-        select(ChannelProperty.account_id).where(ChannelProperty.id == channel_property_id)
-    )
-    account_id = own or channel_accounts.environment(session)
+    account_id = _account_of(session, channel_property_id)
     found = _leader_of_account(session, account_id) if account_id is not None else None
     return found or channel_property_id
 
 
+def _account_of(session: Session, channel_property_id: UUID) -> UUID | None:
+    own = session.scalar(
+        select(ChannelProperty.account_id).where(ChannelProperty.id == channel_property_id)
+    )
+    return own or channel_accounts.environment(session)
+
+
 def _leader_of_account(session: Session, account_id: UUID) -> UUID | None:
-    uses = ChannelProperty.account_id == account_id
-    if channel_accounts.environment(session) == account_id:
-        uses = uses | ChannelProperty.account_id.is_(None)
     return session.scalar(
         select(ChannelProperty.id)
-        .where(ChannelProperty.channel_name == channel_accounts.BEDS24, uses)
+        .where(ChannelProperty.channel_name == channel_accounts.BEDS24, _uses(session, account_id))
         .order_by(ChannelProperty.created_at, ChannelProperty.id)
         .limit(1)
     )
+
+
+def _uses(session: Session, account_id: UUID) -> ColumnElement[bool]:
+    uses = ChannelProperty.account_id == account_id
+    if channel_accounts.is_environment(session, account_id):
+        uses = uses | ChannelProperty.account_id.is_(None)
+    return uses

@@ -8,7 +8,13 @@ from typing import Any, cast
 
 from app.config import Settings
 from app.integrations import http
-from app.integrations.channels import ChangeSet, ChannelListing, ChannelReservation, ItemError
+from app.integrations.channels import (
+    ChangeSet,
+    ChannelListing,
+    ChannelReservation,
+    ItemError,
+    beds24_items,
+)
 from app.integrations.channels.beds24_calendar import Nights, read_calendar
 from app.integrations.channels.beds24_tokens import (
     VENDOR,
@@ -117,6 +123,21 @@ class Beds24Client:
             for item in items
             if isinstance(item, Mapping) and item.get("apiReference") == reference
         ]
+
+    def find_by_stay(
+        self, room_ref: str, arrival: date, departure: date, reference: str
+    ) -> list[ChannelReservation]:
+        """The bookings of these very days that carry our reference anywhere: for an account that
+        does not keep `apiReference`, as some are said not to (§5)."""
+        items = self._bookings(
+            [
+                ("roomId", room_ref),
+                ("arrival", arrival.isoformat()),
+                ("departure", departure.isoformat()),
+            ]
+        )
+        found = [self._parse(item) for item in items if isinstance(item, Mapping)]
+        return beds24_items.references(found, reference)
 
     def listings(self) -> list[ChannelListing]:
         """Every unit of every room type: `roomId:unitId`."""

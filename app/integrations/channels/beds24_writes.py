@@ -15,14 +15,15 @@ from app.integrations.errors import Unconfirmed
 class Written:
     """The result of one item. Not `ok` does not mean that nothing was written: read it back.
 
-    `fields` are the names Beds24 complained about; its texts can repeat a guest's data and are
-    left behind.
+    `fields` are the names Beds24 complained about, `warnings` those it took with a remark; its
+    texts can repeat a guest's data and are left behind.
     """
 
     ok: bool
     external_id: str | None = None
     created: bool = False
     fields: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_results(document: object, expected: int) -> list[Written]:
@@ -38,12 +39,12 @@ def _result(entry: object) -> Written:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("success"), bool):
         raise Unconfirmed(f"{VENDOR} did not say whether an item was written", vendor=VENDOR)
     new, modified = _part(entry, "new"), _part(entry, "modified")
-    fields = [_field(error) for error in entry.get("errors") or () if isinstance(error, Mapping)]
     return Written(
         ok=bool(entry["success"]),
         external_id=identifier(new.get("id")) or identifier(modified.get("id")),
         created=identifier(new.get("id")) is not None,
-        fields=tuple(dict.fromkeys(fields)),
+        fields=_fields(entry, "errors"),
+        warnings=_fields(entry, "warnings"),
     )
 
 
@@ -52,6 +53,13 @@ def _part(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if isinstance(part, list) and part:
         part = part[0]
     return part if isinstance(part, Mapping) else {}
+
+
+def _fields(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    said = entry.get(name)
+    listed = said if isinstance(said, list) else [said]
+    found = [_field(each) for each in listed if isinstance(each, Mapping)]
+    return tuple(dict.fromkeys(found))
 
 
 def _field(error: Mapping[str, Any]) -> str:

@@ -1,0 +1,12 @@
+"""What we owe the channels, in the background."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.services import outbound_delivery
+
+
+def deliver(event_id: str) -> None:
+    """Deliver the most urgent event of the line in which this one stands."""
+    outbound_delivery.deliver(UUID(event_id))
