@@ -35,8 +35,8 @@ from app.transaction import transaction
 _OF_A_BOOKING = (*beds24_wire.ID, *beds24_wire.ARRIVAL, *beds24_wire.DEPARTURE, "status")
 _NO_ID = "the booking has no id: such a message is refused"
 _STATUS = {
-    "black": "black is a block of the calendar: it makes no stay and closes the nights",
-    "inquiry": "an inquiry makes no stay; one that is known becomes pending",
+    "black": "black is a block of the calendar and makes no stay",
+    "inquiry": "an inquiry makes no stay",
     "request": "a request waits for a decision: the stay is pending and gets no PIN yet",
 }
 
@@ -172,9 +172,7 @@ def _connection(
             found.note(f"{known}: such a message is refused", fatal=True)
     if row is not None and row.status == "inactive":
         name = row.channel_property_id
-        found.note(
-            f"the connection of property {name} is inactive: such a message is refused", fatal=True
-        )
+        found.note(f"the connection of property {name} is inactive", fatal=True)
     elif row is not None and row.status == "error":
         why = f": {row.status_reason}" if row.status_reason else ""
         found.note(f"the connection of property {row.channel_property_id} is in error{why}")
@@ -192,7 +190,7 @@ def _place(
         return None
     ref = message.ref
     if ref is None:
-        found.note("it names no room: it is read from Beds24 by its id", fatal=not message.cancels)
+        found.note("it names no room", fatal=not message.cancels)
     if ref is None or connection is None:
         return None
     place = channel_places.find(
