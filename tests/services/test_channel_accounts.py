@@ -312,6 +312,20 @@ class TestRenewal:
         assert (reload(row).status, beds24.mints) == ("active", 0)
         assert read(row)
 
+    def test_a_lock_lost_on_the_way_spoils_nothing(
+        self, beds24: Beds24Live, test_database: str
+    ) -> None:
+        tokens = AccountTokens(adopt(beds24.another_token()))
+        with tokens.refreshing():
+            with psycopg.connect(test_database, autocommit=True) as connection:
+                ended = connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'turnkey-tokens' AND datname = current_database()"
+                ).fetchall()
+            tokens.save(Tokens("replaced"))
+        assert ended == [(True,)]
+        assert tokens.load().refresh_token == "replaced"
+
     def test_new_tokens_outlive_a_database_that_is_away(
         self, beds24: Beds24Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -315,6 +315,9 @@ class Account:
                 raise self.pausing(exc) from None
             except (Rejected, Unauthorized) as exc:
                 code = exc.code
+                latest = self._store.load()
+                if latest.refresh_token != known.refresh_token and latest.usable_at(clock.utcnow()):
+                    return latest  # the lock was lost with the database: somebody else was faster
             else:
                 tokens = _granted(document, known)
                 if tokens is None:

@@ -228,6 +228,19 @@ class TestRotation:
         beds24.account.read("/bookings")
         assert beds24.paths() == ["/bookings", "/bookings"]
 
+    def test_a_refusal_is_none_when_somebody_else_was_faster(self) -> None:
+        """The lock can go with the database's session while Beds24 is answering."""
+        beds24 = Beds24(tokens(minutes=0))
+        beds24.refresh, beds24.good = {"r9"}, {"theirs"}
+        theirs = Tokens("r9", "theirs", NOW + timedelta(hours=9))
+
+        def bring(request: httpx.Request) -> None:
+            MemoryTokens.save(beds24.store, theirs)
+
+        beds24.answer = bring
+        assert beds24.account.read("/bookings") == {"data": []}
+        assert beds24.paths() == ["/authentication/token", "/bookings"]
+
 
 @pytest.mark.parametrize("document", [{}, [], {"token": ""}, {"token": 7, "expiresIn": 9}, "a"])
 def test_a_mint_that_brings_nothing(document: Any) -> None:
