@@ -36,6 +36,41 @@ WORDS: dict[str, Any] = {
     "another accommodation has this id": _l("Another accommodation has this id"),
     "another accommodation has this unit": _l("Another accommodation has this unit"),
     "this property has a room type of that name": _l("This property has a room type of that name"),
+    "this property is connected to this channel already": _l(
+        "This property is connected to Beds24 already"
+    ),
+    "another property of ours is connected to it already": _l(
+        "Another property is connected to it already"
+    ),
+    "must be Beds24's property id, a number": _l("Write Beds24’s number of the property"),
+    "must be Beds24's property id, a number like 51001": _l(
+        "Write Beds24’s number of the property"
+    ),
+    "must be Beds24's room id, a number like 610011": _l("Write a number such as 610011"),
+    "must be Beds24's room and unit, written like 610011:2 (610011 alone is its unit 1)": _l(
+        "Write room and unit, such as 610011:2"
+    ),
+    "must be Beds24's room and price, written like 610011:2, the price from 1 to 16": _l(
+        "Write room and price, such as 610011:2, the price from 1 to 16"
+    ),
+    "belongs to another property than the one connected": _l("This belongs to another property"),
+    "it was changed in the meantime; read it again": _l("Somebody changed this meanwhile"),
+    "Beds24 refused the invite code: it works once, and for 24 hours": _l(
+        "Beds24 refuses this code: it works once, and for 24 hours. Make a new one."
+    ),
+    "must be letters, digits and signs without spaces, as Beds24 shows it": _l(
+        "Copy it as Beds24 shows it, without spaces"
+    ),
+    "give this or an invite code, not both": _l("Give this or an invite code, not both"),
+    "Beds24 cannot be reached; the invite code is not used up, try again in a while": _l(
+        "Beds24 cannot be reached. The code is not used up: try again in a while."
+    ),
+    "Beds24 asks for fewer calls; the invite code is not used up, try again in five minutes": _l(
+        "Beds24 asks us to slow down. The code is not used up: try again in five minutes."
+    ),
+    "Beds24 gave no usable answer, and the invite code may be used up: make a new one": _l(
+        "Beds24 gave no usable answer. The code may be used up: make a new one."
+    ),
 }
 #: complaints that carry a name or a number
 SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = (
@@ -50,6 +85,11 @@ SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = (
         re.compile(r"this device is registered already, as (?P<name>.+)"),
         _l("This device is registered already, as %(name)s"),
     ),
+    (
+        re.compile(r"(?P<name>.+) is mapped to (?P<ref>.+) already"),
+        _l("%(name)s is mapped to %(ref)s already"),
+    ),
+    (re.compile(r"(?P<name>.+) has this unit already"), _l("%(name)s has this unit already")),
     (re.compile(r"must be one of .*"), _l("Choose one of the list")),
 )
 
