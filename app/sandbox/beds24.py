@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, g, request
 
 from app.sandbox import beds24_account as keys
-from app.sandbox import beds24_bookings, beds24_queries, beds24_wire
+from app.sandbox import beds24_queries, beds24_wire, beds24_writes
 from app.sandbox.beds24_account import Meter
 from app.sandbox.beds24_queries import Refused
 from app.sandbox.beds24_records import Beds24Account, Beds24Room
@@ -152,7 +151,7 @@ def _booking_routes(bp: Blueprint, sandbox: Sandbox) -> None:
             _scope_or_401(sandbox)
             items = _items()
             _charge(sandbox, world.beds24, 1.0)
-        return _json([_write(sandbox, item) for item in items], 201)
+        return _json(beds24_writes.bookings(sandbox, items, _key()), 201)
 
     @bp.delete("/bookings")
     def delete_bookings() -> Response:
@@ -160,15 +159,8 @@ def _booking_routes(bp: Blueprint, sandbox: Sandbox) -> None:
             _check(sandbox, world.beds24)
             _scope_or_401(sandbox)
             _charge(sandbox, world.beds24, 1.0)
-        results: list[dict[str, Any]] = []
-        for ref in request.args.getlist("id"):
-            try:
-                beds24_bookings.delete(sandbox, ref, announce=False)
-            except beds24_bookings.Unknown:
-                results.append(_failed("delete booking", "id", "booking not found"))
-            else:
-                results.append({"success": True, "modified": {"id": int(ref)}})
-        return _json(results, 201)
+        refs = request.args.getlist("id")
+        return _json(beds24_writes.deletions(sandbox, refs, _key()), 201)
 
     def _group(account: Beds24Account, row: Any) -> dict[str, Any]:
         if request.args.get("includeBookingGroup") != "true":
@@ -182,56 +174,15 @@ def _scope_or_401(sandbox: Sandbox) -> None:
             raise Refused(401, NOT_VALID)
 
 
+def _key() -> str:
+    return request.headers.get("X-Idempotency-Key", "")
+
+
 def _items() -> list[Any]:
     items = request.get_json(silent=True)
     if not isinstance(items, list) or not 0 < len(items) <= MAX_ITEMS:
         raise Refused(400, "the body must be an array of items")
     return items
-
-
-def _failed(action: str, field: str, message: str) -> dict[str, Any]:
-    return {
-        "success": False,
-        "errors": [{"action": action, "field": field, "message": message}],
-    }
-
-
-def _write(sandbox: Sandbox, item: Any) -> dict[str, Any]:
-    """One item of a POST; writes send no webhook unless they ask for it (§5)."""
-    if not isinstance(item, dict):
-        return _failed("new booking", "item", "must be an object")
-    actions = item.get("actions")
-    actions = actions if isinstance(actions, dict) else {}
-    announce = actions.get("allowWebhooks") is True
-    ref = item.get("id")
-    action = "new booking" if ref is None else "modify booking"
-    fields = {k: v for k, v in item.items() if k not in ("id", "actions", "makeGroup")}
-    try:
-        if ref is not None:
-            beds24_bookings.change(sandbox, ref, fields, announce=announce)
-            return {"success": True, "modified": {"id": int(ref)}}
-        if actions.get("checkAvailability") and not _has_room(sandbox, item):
-            return _failed(action, "roomId", "not available")
-        fields["makeGroup"] = actions.get("makeGroup") is True
-        made = beds24_bookings.create(sandbox, fields, announce=announce)
-    except beds24_bookings.Invalid as exc:
-        return _failed(action, exc.field, exc.message)
-    except beds24_bookings.Unknown:
-        return _failed(action, "id", "booking not found")
-    return {"success": True, "new": {"id": made}}
-
-
-def _has_room(sandbox: Sandbox, item: dict[str, Any]) -> bool:
-    try:
-        first = date.fromisoformat(str(item.get("arrival")))
-        last = date.fromisoformat(str(item.get("departure"))) - timedelta(days=1)
-    except ValueError:
-        return True  # refused for its dates in a moment
-    with sandbox.store.open(changes=False) as world:
-        room = world.beds24.room(item.get("roomId"))
-        return room is None or all(
-            world.beds24.left(room, day) >= 1 for day in beds24_wire.days(first, last)
-        )
 
 
 def _envelope(kind: str, rows: list[dict[str, Any]], size: int) -> dict[str, Any]:
@@ -322,16 +273,4 @@ def _inventory_routes(bp: Blueprint, sandbox: Sandbox) -> None:
             _scope_or_401(sandbox)
             items = _items()
             _charge(sandbox, account, 1.0)
-            return _json([_set_calendar(account, item) for item in items], 201)
-
-
-def _set_calendar(account: Beds24Account, item: Any) -> dict[str, Any]:
-    room = account.room(item.get("roomId")) if isinstance(item, dict) else None
-    ranges = item.get("calendar") if isinstance(item, dict) else None
-    if room is None or not isinstance(ranges, list):
-        return _failed("modify calendar", "roomId", "unknown room, or no calendar")
-    try:
-        beds24_queries.set_calendar(account, room, ranges)
-    except beds24_bookings.Invalid as exc:
-        return _failed("modify calendar", exc.field, exc.message)
-    return {"success": True, "modified": {"roomId": room.id}}
+            return _json(beds24_writes.calendars(sandbox, account, items, _key()), 201)

@@ -20,6 +20,7 @@ TEXTS = {
     "mobile": "mobile",
     "phone": "mobile",
     "comments": "comments",
+    "notes": "notes",
     "apiReference": "api_reference",
     "channel": "channel",
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.sandbox import beds24_account, beds24_bookings, beds24_control, beds24_wire
-from app.sandbox.beds24_records import Beds24Account
+from app.sandbox.beds24_records import Beds24Account, Beds24Write
 from app.sandbox.context import Sandbox
 
 Answer = str | BaseResponse | tuple[str, int]
@@ -29,6 +30,7 @@ def add_pages(bp: Blueprint, sandbox: Sandbox) -> None:
             rows = [_row(account, b.id) for b in account.bookings.values() if not b.deleted]
             places, settings = _places(account), account.settings
             used = account.used if sandbox.now() < account.period_ends else 0.0
+            left, writes = _left(account, sandbox.clock().date()), list(account.writes)
         return render_template(
             "beds24.html",
             rows=sorted(rows, key=lambda row: (row["arrival"], row["id"])),
@@ -37,6 +39,9 @@ def add_pages(bp: Blueprint, sandbox: Sandbox) -> None:
             settings=settings,
             choices={k: _pairs(v) for k, v in beds24_control.CHOICES.items()},
             used=used,
+            left=left,
+            days=_days(sandbox.clock().date()),
+            writes=[_written(write) for write in reversed(writes[-10:])],
             code=code,
             error=error,
             form=request.form,
@@ -97,6 +102,7 @@ def add_pages(bp: Blueprint, sandbox: Sandbox) -> None:
             **{name: form.get(name) for name in beds24_control.CHOICES},
             "rotate": "rotate" in form,
             "personal_data": "personal_data" in form,
+            "keep_reference": "keep_reference" in form,
         }
         try:
             wanted["credit_limit"] = float(form.get("credit_limit", ""))
@@ -123,6 +129,38 @@ def _row(account: Beds24Account, ref: int) -> dict[str, Any]:
         "place": place,
         "unit_name": named,
         "room_name": room.name if room else "",
+    }
+
+
+def _days(today: date) -> list[str]:
+    return list(beds24_wire.days(today, today + timedelta(days=6)))
+
+
+def _left(account: Beds24Account, today: date) -> list[dict[str, Any]]:
+    """What each room type has left to sell in the next week, and its price."""
+    return [
+        {
+            "name": room.name,
+            "id": room.id,
+            "nights": [
+                {
+                    "left": account.left(room, day),
+                    "price": room.calendar.get(day, {}).get("price1", room.min_price),
+                }
+                for day in _days(today)
+            ],
+        }
+        for house in account.properties.values()
+        for room in house.rooms.values()
+    ]
+
+
+def _written(write: Beds24Write) -> dict[str, Any]:
+    return {
+        "at": beds24_wire.instant(write.at),
+        "call": write.call,
+        "key": write.key or "without a key",
+        "results": ", ".join(write.results),
     }
 
 

@@ -66,6 +66,7 @@ class Beds24Booking:
     api_source_id: int = 0
     api_reference: str = ""
     comments: str = ""
+    notes: str = ""
     deleted: bool = False
 
 
@@ -80,6 +81,17 @@ class Beds24Settings:
     webhook_shape: str = "v2"  # v2 | v2_array | design
     webhook_proof: str = "token"  # token | hmac
     personal_data: bool = True
+    keep_reference: bool = True  # whether a written apiReference is kept (§5)
+
+
+@dataclass
+class Beds24Write:
+    """What somebody wrote through the API, with the key that Beds24 itself does not heed."""
+
+    at: float
+    call: str
+    key: str
+    results: list[str]
 
 
 @dataclass
@@ -94,6 +106,7 @@ class Beds24Account:
     access_tokens: dict[str, float] = field(default_factory=dict)  # token -> end
     period_ends: float = 0.0
     used: float = 0.0
+    writes: list[Beds24Write] = field(default_factory=list)  # the latest
 
     def take_booking_id(self) -> int:
         self.next_booking += 1

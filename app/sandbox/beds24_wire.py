@@ -45,7 +45,7 @@ def booking(row: Beds24Booking) -> dict[str, Any]:
         "country2": None,
         "arrivalTime": "",
         "comments": row.comments,
-        "notes": "",
+        "notes": row.notes,
         "channel": row.channel,
         "apiSourceId": row.api_source_id,
         "apiSource": row.api_source,

@@ -193,6 +193,9 @@ def beds24_invite() -> None:
 @click.option("--shape", "webhook_shape", help="v2, v2_array or design")
 @click.option("--proof", "webhook_proof", help="token or hmac")
 @click.option("--names/--no-names", "personal_data", default=None, help="Guests in webhooks.")
+@click.option(
+    "--references/--no-references", "keep_reference", default=None, help="Keep apiReference."
+)
 @told
 def beds24_settings(**settings: Any) -> None:
     """Say how the account behaves, and change it."""
@@ -228,6 +231,7 @@ def fault_list() -> None:
 @click.argument("kind")
 @click.option("--operation", help="Only this call.")
 @click.option("--count", type=int, help="So many times.")
+@click.option("--chance", type=int, help="So many of a hundred calls.")
 @click.option("--seconds", type=float)
 @click.option("--code", type=int)
 @click.option("--message")

@@ -125,7 +125,7 @@ def list_faults(*, base: str | None = None) -> list[dict[str, Any]]:
 
 def set_fault(scope: str, kind: str, *, base: str | None = None, **options: Any) -> dict[str, Any]:
     """Switch a fault on. `scope`: stays, beds24, tuya, webhooks, locks or a device id; options:
-    `operation`, `count`, `seconds`, `code`, `message`."""
+    `operation`, `count`, `chance` (per cent), `seconds`, `code`, `message`."""
     return _call("POST", "faults", base, {"scope": scope, "kind": kind, **options})
 
 

@@ -108,6 +108,7 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
                 seconds=_seconds(body),
                 code=_number(body, "code"),
                 message=str(body.get("message") or ""),
+                chance=_number(body, "chance"),
             )
             return jsonify(views.fault_view(world, fault)), 201
 

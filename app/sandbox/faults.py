@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterable
 
@@ -55,6 +56,7 @@ BEDS24_KINDS = {
     "401": "every access token has ended; a new one is minted",
     "no_scope": "its tokens are refused for lack of a scope",
     "no_credits": "no credits are left in this period",
+    "partial": "a written booking loses its unit, and is reported as failed",
 }
 CLOCK_SKEW = "clock_skew"
 DEFAULT_SECONDS = {"slow": 5.0, CLOCK_SKEW: 700.0, "drop": 20.0, "429": 2.0}
@@ -85,12 +87,15 @@ def switch_on(
     seconds: float | None = None,
     code: int | None = None,
     message: str = "",
+    chance: int | None = None,
 ) -> Fault:
     """Add a fault. Raises ValueError for a kind this scope does not have."""
     if kind not in kinds_of(scope, world.locks):
         raise ValueError(f"{scope!r} has no fault {kind!r}")
     if count is not None and count < 1:
         raise ValueError("count must be at least 1")
+    if chance is not None and not 1 <= chance <= 100:
+        raise ValueError("chance must be from 1 to 100")
     default_code, default_message = REFUSALS.get(kind, (0, ""))
     fault = Fault(
         id=world.take_id(),
@@ -101,6 +106,7 @@ def switch_on(
         seconds=DEFAULT_SECONDS.get(kind, 0.0) if seconds is None else seconds,
         code=code if code is not None else default_code,
         message=message or default_message,
+        chance=chance or 100,
     )
     if kind == "code" and not fault.code:
         raise ValueError("this fault needs a code")
@@ -130,11 +136,13 @@ def switch_off(world: World, fault_id: int | None = None) -> int:
 
 
 def take(world: World, scopes: Iterable[str], kinds: Iterable[str], operation: str) -> Fault | None:
-    """The first fault that applies to this call, counted down."""
+    """The first fault that applies to this call and hits it, counted down."""
     for fault in world.faults:
         if fault.scope not in scopes or fault.kind not in kinds:
             continue
         if fault.operation and fault.operation != operation:
+            continue
+        if fault.chance < 100 and secrets.randbelow(100) >= fault.chance:
             continue
         if fault.remaining is not None:
             fault.remaining -= 1

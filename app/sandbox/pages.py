@@ -239,6 +239,7 @@ def _fault_pages(bp: Blueprint, sandbox: Sandbox) -> None:
                     count=int(form["count"]) if form.get("count") else None,
                     seconds=float(form["seconds"]) if form.get("seconds") else None,
                     code=int(form["code"]) if form.get("code") else None,
+                    chance=int(form["chance"]) if form.get("chance") else None,
                 )
         except ValueError as exc:
             return fault_page(str(exc)), 422

@@ -152,6 +152,7 @@ class Fault:
     seconds: float = 0.0
     code: int = 0
     message: str = ""
+    chance: int = 100  # of a hundred calls, so many are hit
 
 
 @dataclass

@@ -119,6 +119,7 @@ def fault_view(world: World, fault: Fault) -> dict[str, Any]:
         "text": text.get(fault.kind, fault.kind),
         "operation": fault.operation,
         "remaining": fault.remaining,
+        "chance": fault.chance,
         "seconds": fault.seconds,
         "code": fault.code,
     }

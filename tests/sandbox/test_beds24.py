@@ -20,7 +20,9 @@ from flask import Flask
 
 from app import config
 from app.integrations import http
+from app.integrations.channels import beds24_items
 from app.integrations.channels.beds24 import Beds24Client, connect
+from app.integrations.channels.beds24_items import Order
 from app.integrations.channels.beds24_tokens import MemoryTokens, Tokens, exchange_invite
 from app.integrations.errors import (
     NotFound,
@@ -379,6 +381,54 @@ class TestWrites:
         with pytest.raises(Unconfirmed):
             live.client.write_bookings([{"roomId": STUDIO, "apiReference": "tk-9", **FAR}])
         assert len(live.client.find_by_reference("tk-9")) == 1
+
+    def test_an_account_that_drops_references_keeps_the_notes(self, live: Live) -> None:
+        live.manners(keep_reference=False)
+        order = Order(str(STUDIO), "1", date(2027, 3, 1), date(2027, 3, 4), reference="tk-10")
+        made = live.client.write_bookings([beds24_items.new_booking(order)])[0]
+        assert live.client.find_by_reference("tk-10") == []
+        (found,) = live.client.find_by_stay(
+            str(STUDIO), date(2027, 3, 1), date(2027, 3, 4), "tk-10"
+        )
+        assert found.external_id == made.external_id
+
+    def test_a_booking_may_be_written_in_part(self, live: Live) -> None:
+        """§5: not all right does not mean that nothing was written."""
+        live.fault("partial", count=1)
+        item = {"roomId": STUDIO, "unitId": 2, **FAR}
+        partly, wholly = live.client.write_bookings([item, item])
+        assert (partly.ok, partly.fields, wholly.ok) == (False, ("unitId",), True)
+        assert partly.external_id is not None
+        assert live.client.get(partly.external_id).accommodation_ref == str(STUDIO)
+
+    def test_the_key_is_noted_and_does_not_matter(self, live: Live) -> None:
+        item = {"roomId": STUDIO, **FAR}
+        made = [
+            live.client.write_bookings([item], idempotency_key="outbound:1")[0] for _ in range(2)
+        ]
+        assert made[0].external_id != made[1].external_id
+        writes = live.world.beds24.writes
+        assert [(w.call, w.key) for w in writes] == [("POST /bookings", "outbound:1")] * 2
+        assert writes[0].results == [f"made {made[0].external_id}"]
+        page = httpx.get(f"{live.base}/beds24-bookings", trust_env=False, timeout=10).text
+        assert "outbound:1" in page
+        assert f"made {made[0].external_id}" in page
+
+    def test_a_fault_may_hit_some_calls_only(self, live: Live) -> None:
+        live.client.listings()
+        live.fault("lost", chance=50, operation="post_bookings")
+        lost = 0
+        for n in range(40):
+            item = {"roomId": STUDIO, "apiReference": f"tk-{n}", **FAR}
+            try:
+                live.client.write_bookings([item])
+            except Unconfirmed:
+                lost += 1
+        assert 0 < lost < 40
+        held = [b for b in live.world.beds24.bookings.values() if b.api_reference[:3] == "tk-"]
+        assert len(held) == 40
+        refused = {"scope": "beds24", "kind": "lost", "chance": 101}
+        live.control("POST", "faults", refused, status=400)
 
     def test_a_calendar(self, live: Live) -> None:
         live.book(roomId=PENTHOUSE)
