@@ -6,11 +6,13 @@ from flask import Blueprint, Flask
 
 from app.api import (
     accommodations,
+    bookings,
     channel_mappings,
     channel_properties,
     channel_status,
     csv_files,
     events,
+    inventory,
     locks,
     mappings,
     matches,
@@ -28,6 +30,11 @@ from app.api import (
 NOUNS = (
     reconciliation.bp,
     reservations.bp,
+    bookings.bp,
+    inventory.free,
+    inventory.kept,
+    inventory.closed,
+    inventory.prices,
     properties.bp,
     properties.room_types,
     accommodations.bp,

@@ -31,13 +31,14 @@ class Unauthenticated(Exception):
     """No token, or one that does not hold: 401."""
 
 
-def problem(status: int, detail: str, found: Sequence[FieldError] = ()) -> Response:
-    """The answer: `type,title,status,detail`, and `errors` when fields are to blame."""
+def problem(status: int, detail: str, found: Sequence[FieldError] = (), **more: object) -> Response:
+    """The answer: `type,title,status,detail`, `errors` when fields are to blame, and `more`."""
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
+        **more,
     }
     if found:
         body["errors"] = [{"field": each.field, "message": each.message} for each in found]

@@ -347,6 +347,8 @@ def reservation(row: ReservationRow) -> Json:
         "amount": money(stay.amount),
         "currency": stay.currency,
         "version": stay.version,
+        "hold_expires_at": instant(stay.hold_expires_at),
+        "sync_error": stay.sync_error,
         "processed_at": instant(stay.processed_at),
         "pin": pin(row.pin),
         "jobs": [

@@ -24,6 +24,7 @@ from tests.factories import PASSWORD, make_user
 STAFF = {
     "GET /admin/events",
     "GET /admin/events/<uuid:event_id>",
+    "GET /api/admin/availability",
     "GET /api/admin/events",
     "GET /api/admin/events/<uuid:event_id>",
     "GET /api/admin/reconciliation/status",
@@ -31,9 +32,13 @@ STAFF = {
     "GET /api/admin/reconciliation/runs/<uuid:run_id>",
     "GET /api/admin/reservations",
     "GET /api/admin/reservations/<uuid:reservation_id>",
+    "PATCH /api/admin/reservations/<uuid:reservation_id>",
+    "POST /api/admin/reservations",
+    "POST /api/admin/reservations/<uuid:reservation_id>/cancel",
+    "POST /api/admin/reservations/<uuid:reservation_id>/no-show",
 }
 #: what needs no token
-OPEN = ("/api/auth/token", "/api/webhooks/", "/health/")
+OPEN = ("/api/auth/token", "/api/webhooks/", "/api/integrations/", "/health/")
 
 
 def routes(app: Flask) -> list[tuple[str, Rule]]:
