@@ -52,6 +52,14 @@ _SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = tuple(
             _l("It names no property: such a message is refused."),
         ),
         (
+            r"property (?P<ref>\S+) is not connected: such a message is refused",
+            _l("Beds24 property %(ref)s is not connected: such a message is refused."),
+        ),
+        (
+            r"(?P<name>.+) has no room type, which a block needs",
+            _l("%(name)s has no room type, which a block of the calendar needs."),
+        ),
+        (
             r"it is about property (?P<ref>\S+), not (?P<own>\S+)",
             _l("It is about Beds24 property %(ref)s; this connection is %(own)s."),
         ),

@@ -31,6 +31,7 @@ def _said(message: str) -> str:
         "channel connection": ngettext(
             "%(num)d channel connection", "%(num)d channel connections", n
         ),
+        "channel mapping": ngettext("%(num)d channel mapping", "%(num)d channel mappings", n),
         "channel event": ngettext("%(num)d channel event", "%(num)d channel events", n),
         "PIN": ngettext("%(num)d PIN", "%(num)d PINs", n),
     }

@@ -47,6 +47,7 @@ WORDS: dict[str, Any] = {
         "Write Beds24’s number of the property"
     ),
     "must be Beds24's room id, a number like 610011": _l("Write a number such as 610011"),
+    "must be Beds24's unit, a number from 1": _l("Write a number such as 1"),
     "must be Beds24's room and unit, written like 610011:2 (610011 alone is its unit 1)": _l(
         "Write room and unit, such as 610011:2"
     ),
