@@ -33,6 +33,7 @@ from app.services import (
     booking_notices,
     channel_places,
     contention,
+    front_desk,
     holds,
     listing,
     outbound,
@@ -91,8 +92,6 @@ def _create(new: NewBooking, actor: Actor, key: str | None) -> Booked:
         _audit(session, rows, new, actor)
         pin_plan.plan(session, reservations=ids)
         if new.check_in_now:
-            from app.services import front_desk
-
             for id_ in ids:
                 front_desk.check_in(id_, actor=actor)
         else:
