@@ -18,6 +18,7 @@ from app.domain.states import (
     ReservationStatus,
     RevokeReason,
 )
+from app.domain.stay_windows import lacks_room
 
 #: an order that is due and untouched for this long is not being worked on
 QUEUE_PATIENCE = timedelta(seconds=45)
@@ -82,7 +83,8 @@ class VendorFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything the diagnosis looks at; `order` is the open or newest generate order."""
+    """Everything the diagnosis looks at; `order` is the open or newest generate order, `room_at`
+    when a stay without a room gets one of its type."""
 
     status: str
     unknown_status: str | None
@@ -91,6 +93,7 @@ class Facts:
     check_out_at: datetime
     room: str | None = None
     room_active: bool = True
+    room_at: datetime | None = None
     lock: LockFacts | None = None
     credential: CredentialFacts | None = None
     order: OrderFacts | None = None
@@ -290,7 +293,7 @@ def _planned(facts: Facts, now: datetime) -> Diagnosis:
     if facts.unknown_status is not None and order is None:
         return _result(facts, Verdict.NO, Cause.UNKNOWN_STATUS, LinkKey.BOOKING)
     if facts.room is None:
-        return _result(facts, Verdict.NO, Cause.NO_ROOM, LinkKey.LOCK)
+        return _without_room(facts, now)
     if facts.lock is None:
         cause = Cause.NO_LOCK if facts.room_active else Cause.ROOM_INACTIVE
         return _result(facts, Verdict.NO, cause, LinkKey.LOCK)
@@ -299,6 +302,20 @@ def _planned(facts: Facts, now: datetime) -> Diagnosis:
     if not _open(order) or order is None:
         return _nothing_planned(facts, now)
     return _sending(facts, order, order.error_kind, now)
+
+
+def _without_room(facts: Facts, now: datetime) -> Diagnosis:
+    """A stay that was sold as a kind of room gets one when its PIN is due (DECISIONS 18)."""
+    if facts.check_out_at <= now:
+        return _with_end(_result(facts, Verdict.NOT_NEEDED, Cause.STAY_OVER, LinkKey.LOCK), facts)
+    due = facts.room_at
+    if due is None:
+        return _result(facts, Verdict.NO, Cause.NO_ROOM, LinkKey.LOCK)
+    if not lacks_room(due, facts.received_at, now):
+        return _result(facts, Verdict.NOT_YET, Cause.ROOM_LATER, LinkKey.LOCK, next_at=due)
+    if not facts.workers_alive:
+        return _result(facts, Verdict.NO, Cause.WORKER_GONE, LinkKey.LOCK, since=due)
+    return _result(facts, Verdict.NO, Cause.NO_FREE_ROOM, LinkKey.LOCK)
 
 
 def _nothing_planned(facts: Facts, now: datetime) -> Diagnosis:

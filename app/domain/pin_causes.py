@@ -22,6 +22,8 @@ class Cause(StrEnum):
     CANCELLED = "cancelled"
     NO_SHOW = "no_show"
     STAY_OVER = "stay_over"
+    ROOM_LATER = "room_later"
+    NO_FREE_ROOM = "no_free_room"
     NO_ROOM = "no_room"
     ROOM_INACTIVE = "room_inactive"
     NO_LOCK = "no_lock"
@@ -104,6 +106,8 @@ HELPS = {
     Cause.CHANGE_FAILED: Help.REPROCESS,
     Cause.UNKNOWN_STATUS: Help.CONFIRM_IN_CHANNEL,
     Cause.PENDING_BOOKING: Help.CONFIRM_IN_CHANNEL,
+    Cause.ROOM_LATER: Help.WAIT,
+    Cause.NO_FREE_ROOM: Help.ASSIGN_ROOM,
     Cause.NO_ROOM: Help.ASSIGN_ROOM,
     Cause.ROOM_INACTIVE: Help.ACTIVATE_ROOM,
     Cause.NO_LOCK: Help.CONNECT_LOCK,

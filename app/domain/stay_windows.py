@@ -15,6 +15,8 @@ from uuid import UUID
 
 #: a stay sold without a room gets it this long before its PIN is sent
 ROOM_AHEAD = timedelta(minutes=15)
+#: a stay that should have its room for longer finds none
+ROOM_PATIENCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Window:
 def room_due(check_in_at: datetime, policy: Policy) -> datetime:
     """When a stay without a room has to be given one (DECISIONS 18): just before its PIN is due."""
     return check_in_at - policy.lead - policy.preload - ROOM_AHEAD
+
+
+def lacks_room(due: datetime, booked_at: datetime, now: datetime) -> bool:
+    """Whether a stay booked at `booked_at` should have had its room by now."""
+    return max(due, booked_at) + ROOM_PATIENCE <= now
 
 
 def plan_windows(stays: Iterable[Stay], policy: Policy) -> dict[UUID, Window]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, defer
 from app import clock
 from app.domain import diagnosis as rules
 from app.domain.states import WANTED, CredentialState, PinJobKind, PinJobStatus
+from app.domain.stay_windows import room_due
 from app.errors import NotFound
 from app.models import (
     Accommodation,
@@ -30,6 +31,7 @@ from app.models import (
 )
 from app.models.columns import among
 from app.services import pin_views
+from app.services.pin_doors import policy_of
 from app.services.pin_plan import window_of
 from app.transaction import transaction
 
@@ -118,6 +120,7 @@ def explain(reservation_id: UUID) -> Explanation:
             check_out_at=reservation.check_out_at,
             room=accommodation.name if accommodation else None,
             room_active=accommodation.is_active if accommodation else True,
+            room_at=_room_at(reservation, house),
             lock=_lock_facts(lock),
             credential=_credential_facts(credential),
             order=_order_facts(order),
@@ -148,6 +151,13 @@ def explain(reservation_id: UUID) -> Explanation:
         rival=rival,
         channel=vendors.get(reservation.source),
     )
+
+
+def _room_at(reservation: Reservation, house: Property) -> datetime | None:
+    """When a stay without a room gets one; None when nobody knows what kind it needs."""
+    if reservation.accommodation_id is not None or reservation.room_type_id is None:
+        return None
+    return room_due(reservation.check_in_at, policy_of(house))
 
 
 def _rival(session: Session, reservation: Reservation) -> Reservation | None:

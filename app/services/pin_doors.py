@@ -68,17 +68,16 @@ def lock_doors(
         .outerjoin(LockMapping, LockMapping.accommodation_id == Accommodation.id)
         .where(among(Accommodation.id, wanted))
     )
-    return {
-        row.id: Door(
-            Policy(
-                timedelta(hours=row.pin_lead_hours),
-                timedelta(hours=row.pin_grace_hours),
-                timedelta(hours=row.pin_preload_hours),
-            ),
-            row.lock_id,
-        )
-        for row in rows
-    }
+    return {row.id: Door(policy_of(row), row.lock_id) for row in rows}
+
+
+def policy_of(house: Any) -> Policy:
+    """The PIN hours of a property, or of a row with its columns."""
+    return Policy(
+        timedelta(hours=house.pin_lead_hours),
+        timedelta(hours=house.pin_grace_hours),
+        timedelta(hours=house.pin_preload_hours),
+    )
 
 
 _STAY = (

@@ -25,8 +25,10 @@ from app.domain.states import (
     PinState,
     RevokeReason,
 )
-from app.models import Credential, Lock, LockMapping, PinJob, Reservation
+from app.domain.stay_windows import lacks_room, room_due
+from app.models import Credential, Lock, LockMapping, PinJob, Property, Reservation
 from app.models.columns import among
+from app.services.pin_doors import policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class PinView:
     """A stay's PIN. Before there is one, the window is the planned one and `masked` is None.
 
     `uncertain`: a lost answer is being read back. `sleeping`: a battery lock must be touched before
-    the PIN arrives. `revoke_failed`: still on the lock although it should be gone.
+    the PIN arrives. `revoke_failed`: still on the lock although it should be gone. A stay without a
+    room gets one at `room_at` (DECISIONS 18), unless nobody knows which type it needs.
     """
 
     state: PinState
@@ -65,6 +68,8 @@ class PinView:
     error: str | None = None
     error_kind: str | None = None
     next_attempt_at: datetime | None = None
+    has_room: bool = True
+    room_at: datetime | None = None
     jobs: tuple[JobView, ...] = ()
 
     def can_reveal(self, role: str, now: datetime, check_out_at: datetime) -> bool:
@@ -74,9 +79,23 @@ class PinView:
         return role == "admin" or now < check_out_at
 
 
+_STAY = (
+    Reservation.id,
+    Reservation.status,
+    Reservation.check_in_at,
+    Reservation.check_out_at,
+    Reservation.created_at,
+    Reservation.accommodation_id,
+    Reservation.room_type_id,
+    Property.pin_lead_hours,
+    Property.pin_grace_hours,
+    Property.pin_preload_hours,
+)
+
+
 @dataclass(slots=True)
 class _Facts:
-    stay: Any  # id, status, check_in_at, accommodation_id
+    stay: Any  # a row of `_STAY`
     credentials: list[Credential]
     jobs: list[PinJob]
     lock: Lock | None  # the one connected to the room now
@@ -89,13 +108,8 @@ def views(session: Session, reservation_ids: Collection[UUID]) -> dict[UUID, Pin
     if not ids:
         return {}
     stays = session.execute(
-        select(
-            Reservation.id,
-            Reservation.status,
-            Reservation.check_in_at,
-            Reservation.accommodation_id,
-            Lock,
-        )
+        select(*_STAY, Lock)
+        .join(Property, Property.id == Reservation.property_id)
         .outerjoin(LockMapping, LockMapping.accommodation_id == Reservation.accommodation_id)
         .outerjoin(Lock, Lock.id == LockMapping.lock_id)
         .where(among(Reservation.id, ids))
@@ -128,12 +142,16 @@ def views(session: Session, reservation_ids: Collection[UUID]) -> dict[UUID, Pin
 
 
 def _view(facts: _Facts, now: datetime) -> PinView:
+    gone = all(c.state == CredentialState.REVOKED for c in facts.credentials)
+    if facts.stay.accommodation_id is None and _is_coming(facts.stay, now) and gone:
+        return _without_room(facts, now)
     order = _current(facts.jobs, PinJobKind.GENERATE)
     credential = _chosen(facts)
     view = PinView(
         state=_state(facts, credential, order, now),
         lock_id=facts.lock.id if facts.lock else None,
         lock_name=facts.lock.name if facts.lock else None,
+        has_room=facts.stay.accommodation_id is not None,
         jobs=tuple(_job_views(facts.jobs)),
     )
     if order is not None:
@@ -149,6 +167,32 @@ def _view(facts: _Facts, now: datetime) -> PinView:
     if credential is None:
         return view
     return _with_credential(view, facts, credential, order)
+
+
+def _is_coming(stay: Any, now: datetime) -> bool:
+    """Whether a PIN is owed, and the stay is not over."""
+    return stay.status in NEEDS_PIN and stay.check_out_at > now
+
+
+def _without_room(facts: _Facts, now: datetime) -> PinView:
+    """What is planned for a stay that has no door yet, or none any more."""
+    stay = facts.stay
+    jobs = tuple(_job_views(facts.jobs))
+    if stay.room_type_id is None:
+        return PinView(PinState.NO_MAPPING, has_room=False, jobs=jobs)
+    policy = policy_of(stay)
+    room_at = room_due(stay.check_in_at, policy)
+    lacks = lacks_room(room_at, stay.created_at, now)
+    opens_at = stay.check_in_at - policy.lead
+    return PinView(
+        state=PinState.NO_MAPPING if lacks else PinState.AWAITING,
+        valid_from=opens_at,
+        expires_at=stay.check_out_at + policy.grace,
+        send_at=opens_at - policy.preload,
+        has_room=False,
+        room_at=room_at,
+        jobs=jobs,
+    )
 
 
 def _with_credential(
@@ -212,7 +256,9 @@ def _state(
     if credential is not None and credential.state == CredentialState.REVOKING:
         # A replacement on its way is what the guest waits for.
         return PinState.REVOKING if not (needs and open_order) else _planned(facts, order, now)
-    if needs and facts.lock is None:
+    if facts.lock is None and (
+        needs if facts.stay.accommodation_id else _is_coming(facts.stay, now)
+    ):
         return PinState.NO_MAPPING
     if needs and open_order:
         return _planned(facts, order, now)

@@ -96,6 +96,7 @@ def _values(e: Explanation) -> dict[str, str]:
     at = diagnosis.next_at
     return {
         "room": room_of(e),
+        "kind": e.room_type.name if e.room_type else "",
         "lock": e.lock.name if e.lock else _("the lock"),
         "digits": str(e.lock.pin_length) if e.lock else "",
         "channel": CHANNELS.get(reservation.source, _("the channel")),

@@ -41,6 +41,14 @@ VERDICTS: dict[Cause, Line] = {
     Cause.CANCELLED: Line(_l("Not needed: the booking is cancelled.")),
     Cause.NO_SHOW: Line(_l("Not needed: the guest did not come.")),
     Cause.STAY_OVER: Line(_l("Not needed: the stay is over.")),
+    Cause.ROOM_LATER: Line(
+        _l("Not yet: the booking gets its room at %(next)s."),
+        _l("It was sold as %(kind)s. A free one is chosen just before its PIN is due."),
+    ),
+    Cause.NO_FREE_ROOM: Line(
+        _l("No. No room is free for this booking."),
+        _l("It was sold as %(kind)s, and each of these is taken or closed."),
+    ),
     Cause.NO_ROOM: Line(
         _l("No. The booking has no room yet."), _l("Without a room there is no door to open.")
     ),
@@ -164,6 +172,8 @@ VERDICTS: dict[Cause, Line] = {
 #: what happens by itself where no moment is known
 NEXT: dict[Cause, LazyString] = {
     Cause.UNKNOWN_STATUS: _l("The PIN is planned once the booking is confirmed."),
+    Cause.ROOM_LATER: _l("The booking gets its room, and then its PIN."),
+    Cause.NO_FREE_ROOM: _l("It gets a room of its type as soon as one is free."),
     Cause.NO_ROOM: _l("The PIN is planned once the booking has a room."),
     Cause.ROOM_INACTIVE: _l("The PIN is planned once the room has a lock."),
     Cause.NO_LOCK: _l("The PIN is planned once the room has a lock."),
@@ -183,6 +193,7 @@ NEXT: dict[Cause, LazyString] = {
 #: the same with a moment
 NEXT_AT: dict[Cause, LazyString] = {
     Cause.NOT_DUE: _l("The PIN is made and sent at %(next)s."),
+    Cause.ROOM_LATER: _l("The booking gets its room at %(next)s, and its PIN right after."),
     Cause.CHANGE_PENDING: _l("The new hours are sent at %(next)s."),
     Cause.UNCERTAIN: _l("The lock is read at %(next)s, and the PIN sent again if it is not there."),
     Cause.QUOTA: _l("The next PIN is tried at %(next)s."),

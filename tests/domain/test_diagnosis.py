@@ -101,6 +101,26 @@ CASES: list[tuple[Cause, Verdict, LinkKey | None, Facts]] = [
     (Cause.STAY_OVER, Verdict.NOT_NEEDED, None, facts(status="checked_out", credential=GONE)),
     (Cause.STAY_OVER, Verdict.NOT_NEEDED, None, facts(check_out_at=NOW - HOUR, credential=GONE)),
     (Cause.NO_ROOM, Verdict.NO, LinkKey.LOCK, facts(room=None, lock=None)),
+    (
+        Cause.ROOM_LATER,
+        Verdict.NOT_YET,
+        None,
+        facts(room=None, lock=None, room_at=NOW + HOUR),
+    ),
+    (
+        # booked after its room was due: nobody has looked for one yet
+        Cause.ROOM_LATER,
+        Verdict.NOT_YET,
+        None,
+        facts(room=None, lock=None, room_at=LONG_AGO, received_at=NOW),
+    ),
+    (
+        Cause.NO_FREE_ROOM,
+        Verdict.NO,
+        LinkKey.LOCK,
+        facts(room=None, lock=None, room_at=LONG_AGO),
+    ),
+    (Cause.STAY_OVER, Verdict.NOT_NEEDED, None, facts(room=None, lock=None, check_out_at=NOW)),
     (Cause.ROOM_INACTIVE, Verdict.NO, LinkKey.LOCK, facts(lock=None, room_active=False)),
     (Cause.NO_LOCK, Verdict.NO, LinkKey.LOCK, facts(lock=None)),
     (Cause.NO_LOCK, Verdict.NO, LinkKey.LOCK, facts(lock=None, credential=pin("requested"))),

@@ -26,7 +26,13 @@ from app.services import credentials, diagnosis, vendors
 from app.services.audit import Actor
 from app.services.diagnosis import Explanation
 from app.transaction import transaction
-from tests.factories import make_accommodation, make_lock, make_mapping, make_user
+from tests.factories import (
+    make_accommodation,
+    make_lock,
+    make_mapping,
+    make_room_type,
+    make_user,
+)
 from tests.services.pin_bench import Door, jobs_of
 
 HOUR = timedelta(hours=1)
@@ -115,6 +121,20 @@ def over(door: Door) -> Reservation:
 
 def without_room(door: Door) -> Reservation:
     return door.change(door.stay(check_in=door.clock.now + HOUR), accommodation_id=None)
+
+
+def room_comes_later(door: Door) -> Reservation:
+    with transaction() as session:
+        house = session.get_one(Property, door.room.property_id)
+    kind = make_room_type(house)
+    stay = door.stay(check_in=door.clock.now + 9 * HOUR, created_at=door.clock.now)
+    return door.change(stay, accommodation_id=None, room_type_id=kind.id)
+
+
+def no_room_is_free(door: Door) -> Reservation:
+    stay = room_comes_later(door)
+    door.clock.move(hours=8)
+    return stay
 
 
 def without_lock(door: Door) -> Reservation:
@@ -301,6 +321,8 @@ FAULTS: list[tuple[Callable[[Door], Reservation], Cause, Verdict]] = [
     (cancelled, Cause.CANCELLED, Verdict.NOT_NEEDED),
     (did_not_come, Cause.NO_SHOW, Verdict.NOT_NEEDED),
     (over, Cause.STAY_OVER, Verdict.NOT_NEEDED),
+    (room_comes_later, Cause.ROOM_LATER, Verdict.NOT_YET),
+    (no_room_is_free, Cause.NO_FREE_ROOM, Verdict.NO),
     (without_room, Cause.NO_ROOM, Verdict.NO),
     (room_switched_off, Cause.ROOM_INACTIVE, Verdict.NO),
     (without_lock, Cause.NO_LOCK, Verdict.NO),

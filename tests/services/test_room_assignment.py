@@ -14,7 +14,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.domain.states import PinJobStatus
+from app.domain.pin_causes import Cause, Verdict
+from app.domain.states import PinJobStatus, PinState
 from app.errors import Conflict
 from app.models import (
     Accommodation,
@@ -28,7 +29,16 @@ from app.models import (
     Reservation,
     RoomType,
 )
-from app.services import credentials, maintenance, reservations, room_assignment
+from app.services import (
+    credentials,
+    diagnosis,
+    maintenance,
+    pin_views,
+    reservations,
+    room_assignment,
+    today,
+)
+from app.services.attention import Kind
 from app.services.audit import Actor
 from app.transaction import transaction
 from tests.channels import make_copy
@@ -81,6 +91,7 @@ def roomless(kind: RoomType, **fields: Any) -> Reservation:
         "channel": "beds24",
         "room_type_id": kind.id,
         "accommodation_id": None,
+        "created_at": DUE - timedelta(days=9),
     }
     return make_stay(anywhere, **(defaults | fields))
 
@@ -492,3 +503,62 @@ class TestTogether:
             with transaction() as session:
                 for stay in stays:
                     session.get_one(Reservation, stay.id).status = "cancelled"
+
+
+class TestWhatIsSaid:
+    """A stay without a room, in words that are true (INTERFACES §5)."""
+
+    def view(self, stay: Reservation) -> pin_views.PinView:
+        with transaction() as session:
+            return pin_views.views(session, [stay.id])[stay.id]
+
+    def test_before_it_is_due_it_waits_and_says_until_when(
+        self, kind: RoomType, clock: Clock
+    ) -> None:
+        stay = roomless(kind)
+        view = self.view(stay)
+        assert (view.state, view.room_at) == (PinState.AWAITING, DUE)
+        assert view.send_at == view.valid_from == stay.check_in_at - timedelta(hours=2)
+        assert view.expires_at == stay.check_out_at + timedelta(hours=24)
+        found = diagnosis.explain(stay.id).diagnosis
+        assert (found.cause, found.verdict) == (Cause.ROOM_LATER, Verdict.NOT_YET)
+        assert found.next_at == DUE
+
+    def test_afterwards_nothing_was_free(self, kind: RoomType, clock: Clock) -> None:
+        stay = roomless(kind)
+        clock.set(DUE + timedelta(seconds=59))
+        assert self.view(stay).state == PinState.AWAITING
+        clock.move(seconds=1)
+        view = self.view(stay)
+        assert (view.state, view.has_room) == (PinState.NO_MAPPING, False)
+        found = diagnosis.explain(stay.id).diagnosis
+        assert (found.cause, found.verdict) == (Cause.NO_FREE_ROOM, Verdict.NO)
+        worry = next(w for w in today.today().attention if w.stay.reservation.id == stay.id)
+        assert worry.kind == Kind.NO_ROOM
+
+    def test_a_booking_of_the_last_minute_is_not_late_at_once(
+        self, kind: RoomType, clock: Clock
+    ) -> None:
+        clock.set(DUE + timedelta(hours=2))
+        stay = roomless(kind, created_at=clock.now)
+        assert self.view(stay).state == PinState.AWAITING
+
+    def test_a_sweep_that_does_not_come_is_the_cause(self, kind: RoomType, clock: Clock) -> None:
+        stay = roomless(kind)
+        maintenance.heartbeat("worker", "worker@a:1")
+        clock.set(DUE + timedelta(minutes=5))
+        assert diagnosis.explain(stay.id).diagnosis.cause == Cause.WORKER_GONE
+
+    def test_without_a_type_it_has_none_coming(self, kind: RoomType) -> None:
+        stay = roomless(kind, room_type_id=None)
+        view = self.view(stay)
+        assert (view.state, view.room_at, view.has_room) == (PinState.NO_MAPPING, None, False)
+        assert diagnosis.explain(stay.id).diagnosis.cause == Cause.NO_ROOM
+
+    def test_what_is_over_needs_nothing(self, kind: RoomType, clock: Clock) -> None:
+        stay = roomless(kind)
+        clock.set(stay.check_out_at)
+        assert self.view(stay).state == PinState.NOT_NEEDED
+        assert diagnosis.explain(stay.id).diagnosis.cause == Cause.STAY_OVER
+        cancelled = roomless(kind, status="cancelled")
+        assert self.view(cancelled).state == PinState.NOT_NEEDED
