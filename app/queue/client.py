@@ -106,15 +106,22 @@ def place(alarms: Sequence[Alarm]) -> None:
     client = redis()
     script = client.register_script(scripts.PLACE)
     now = clock.utcnow()
+
+    def put(alarm: Alarm, connection: Redis) -> None:
+        job, score = _job(alarm, now, client)
+        script(
+            keys=_keys(job.id, job.origin),
+            args=[job.id, score, "", *_fields(job)],
+            client=connection,
+        )
+
+    if len(alarms) == 1:
+        put(alarms[0], client)  # a pipeline asks first whether the script is known
+        return
     for start in range(0, len(alarms), BATCH):
         with client.pipeline(transaction=False) as pipe:
             for alarm in alarms[start : start + BATCH]:
-                job, score = _job(alarm, now, client)
-                script(
-                    keys=_keys(job.id, job.origin),
-                    args=[job.id, score, "", *_fields(job)],
-                    client=pipe,
-                )
+                put(alarm, pipe)
             pipe.execute()
 
 

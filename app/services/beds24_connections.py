@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, Table, func, select
 from sqlalchemy.orm import Session
 
 from app.errors import Unavailable
 from app.models import ChannelMapping, ChannelProperty
 from app.runtime import secret_vault
 from app.services.channel_properties import BEDS24
+
+_CONNECTIONS = cast(Table, ChannelProperty.__table__)
 
 
 class Spot(NamedTuple):
@@ -48,7 +50,7 @@ def find(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
     named = {spot.property_ref for spot in spots if spot.property_ref is not None}
     found: dict[Spot, Caller] = {}
     if named:
-        ref = ChannelProperty.channel_property_id
+        ref = _CONNECTIONS.c.channel_property_id
         by_ref = {row.ref: row for row in session.execute(_select(ref).where(ref.in_(named)))}
         found = {s: _caller(by_ref[s.property_ref]) for s in spots if s.property_ref in by_ref}
     nameless = [spot for spot in spots if spot.property_ref is None]
@@ -64,7 +66,7 @@ def _by_room(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
         room = func.split_part(ChannelMapping.external_id, ":", 1)
         mapped = (
             _select(room)
-            .join(ChannelMapping, ChannelMapping.channel_property_id == ChannelProperty.id)
+            .join(ChannelMapping, ChannelMapping.channel_property_id == _CONNECTIONS.c.id)
             .where(
                 ChannelMapping.is_active,
                 ChannelMapping.mapping_type.in_(("room", "room_type")),
@@ -75,8 +77,8 @@ def _by_room(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
             by_room.setdefault(row.ref, {})[row.id] = row
     only: Caller | None = None
     if not all(spot.room_ref in by_room for spot in spots):
-        active = _select(ChannelProperty.channel_property_id).where(
-            ChannelProperty.status != "inactive"
+        active = _select(_CONNECTIONS.c.channel_property_id).where(
+            _CONNECTIONS.c.status != "inactive"
         )
         rows = session.execute(active.limit(2)).all()
         only = _caller(rows[0]) if len(rows) == 1 else None
@@ -92,14 +94,15 @@ def _by_room(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
     return found
 
 
-def _select(ref: ColumnElement[str] | Any) -> Select[Any]:
+def _select(ref: ColumnElement[str]) -> Select[Any]:
+    columns = _CONNECTIONS.c
     return select(
         ref.label("ref"),
-        ChannelProperty.id,
-        ChannelProperty.status,
-        ChannelProperty.last_webhook_at,
-        ChannelProperty.webhook_secret_encrypted.label("sealed"),
-    ).where(ChannelProperty.channel_name == BEDS24)
+        columns.id,
+        columns.status,
+        columns.last_webhook_at,
+        columns.webhook_secret_encrypted.label("sealed"),
+    ).where(columns.channel_name == BEDS24)
 
 
 def _caller(row: Any) -> Caller:

@@ -78,7 +78,7 @@ def concerns_reservation(action: str) -> bool:
 
 
 def _open_external(body: Mapping[str, Any]) -> Message:
-    action = str(body["action"]).strip()[:100]
+    action = (simple.text(body["action"]) or "")[:100]
     if not action:
         raise Invalid.field("action", "must name what happened")
     payload = body.get("payload")

@@ -21,11 +21,11 @@ from app.models import Accommodation, ChannelEvent, MaintenanceBlock, Reservatio
 from app.runtime import settings as app_settings
 from app.services import events, reconciliation_reading, stays_events, vendors
 from app.transaction import transaction
-from tests.beds24 import PATH, booking, encoded, make_beds24_house, told
+from tests.beds24 import PATH, booking, encoded, make_beds24_house, room_call, told
 from tests.conftest import Clock
 
 fuzz = settings(
-    max_examples=90,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -83,27 +83,38 @@ BOOKING = (
     | spelled(("status",), st.sampled_from([*beds24_wire.WORDS, "odd"]))
     | spelled(("guest", "guests", "bookingGroup", "masterId", "infoItems"), anything)
 )
-bookings = named(
-    st.fixed_dictionaries({}, optional=BOOKING).flatmap(
-        lambda odd: st.sampled_from([odd, booking() | odd, booking() | odd])
-    )
-)
-beds24_bodies = named(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "event": either(st.sampled_from(beds24_events.EVENTS)),
-            "eventId": either(texts),
-            "timestamp": either(moments),
-            "timeStamp": either(moments),
-            "booking": either(bookings),
-            "roomId": either(st.just("610011")),
-            "availability": anything,
-            "retries": anything,
-        },
-    )
-)
-beds24_documents = st.one_of(beds24_bodies, beds24_bodies, st.lists(beds24_bodies, max_size=3))
+BODY = {
+    "event": either(st.sampled_from(beds24_events.EVENTS)),
+    "eventId": either(texts),
+    "timestamp": either(moments),
+    "timeStamp": either(moments),
+    "roomId": either(st.just("610011")),
+    "availability": anything,
+    "retries": anything,
+}
+
+
+def sparse() -> dict[str, Any]:
+    return {"id": 70000123, "propertyId": 51001, "status": "cancelled"}
+
+
+@st.composite
+def few(draw: st.DrawFn, schema: dict[str, Any], most: int) -> dict[str, Any]:
+    """Some fields of a schema, as they are written somewhere, or not at all as it says."""
+    names = draw(st.lists(st.sampled_from(sorted(schema)), max_size=most, unique=True))
+    return {name: draw(schema[name]) for name in names}
+
+
+@st.composite
+def beds24_bodies(draw: st.DrawFn) -> Any:
+    known = draw(st.sampled_from([booking(), booking(), sparse(), {}]))
+    body = {"booking": known | draw(few(BOOKING, 4))} | draw(few(BODY, 2))
+    if draw(st.integers(0, 9)) == 0:
+        return draw(anything)
+    return draw(st.sampled_from([body, body, body, room_call() | draw(few(BODY, 1))]))
+
+
+beds24_documents = named(beds24_bodies() | st.lists(beds24_bodies(), min_size=1, max_size=3))
 
 STAY = (
     spelled(stays_payloads.ID, ids)
@@ -118,22 +129,25 @@ GOOD = {
     "id": "R-1", "accommodation_id": "acc-1", "status": "confirmed", "guest_name": "Ana",
     "check_in": "2026-03-20", "check_out": "2026-03-22",
 }  # fmt: skip
-stays_bodies = named(
-    st.fixed_dictionaries(
-        {"timestamp": either(st.just("2026-03-10T12:00:00Z"))},
-        optional={
-            "event": either(st.sampled_from(stays_events.SIMPLE_EVENTS)),
-            "eventId": either(texts),
-            "data": either(
-                st.fixed_dictionaries({}, optional=STAY).flatmap(
-                    lambda odd: st.sampled_from([odd, GOOD | odd])
-                )
-            ),
-            "action": either(st.sampled_from(["reservation.modified", "message.added"])),
-            "payload": anything,
-        },
-    )
-)
+HINT = {"_id": "65aa0000000000000000c001", "_idlisting": "acc-1"}
+MESSAGE = {
+    "event": either(st.sampled_from(stays_events.SIMPLE_EVENTS)),
+    "eventId": either(texts),
+    "timestamp": either(st.just("2026-03-10T12:00:00Z")),
+    "action": either(st.sampled_from(["reservation.modified", "message.added"])),
+    "payload": anything,
+}
+
+
+@st.composite
+def stays_bodies(draw: st.DrawFn) -> Any:
+    body = {
+        "event": draw(st.sampled_from(stays_events.SIMPLE_EVENTS)),
+        "timestamp": "2026-03-10T12:00:00Z",
+        "data": draw(st.sampled_from([GOOD, GOOD, {}])) | draw(few(STAY, 4)),
+    }
+    hint = {"action": "reservation.modified", "payload": HINT | draw(few({"_id": anything}, 1))}
+    return draw(st.sampled_from([body, body, hint])) | draw(few(MESSAGE, 2))
 
 
 @pytest.fixture
@@ -188,7 +202,7 @@ def test_beds24_unproven(client: FlaskClient, body: Any) -> None:
 
 @pytest.mark.usefixtures("quiet")
 @fuzz
-@given(body=stays_bodies)
+@given(body=stays_bodies())
 def test_stays(client: FlaskClient, body: Any) -> None:
     secret = app_settings().stays_webhook_secret or ""
     raw = encoded(body)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from app.errors import Unavailable
-from app.integrations.channels import beds24_events
+from app.integrations.channels import beds24_events, beds24_wire
 from app.integrations.channels.beds24_calendar import Nights
 from app.integrations.errors import RateLimited, Unauthorized, Unreachable
 from app.models import (
@@ -544,7 +544,7 @@ class TestMalformed:
         self, house: House, monkeypatch: pytest.MonkeyPatch, culprit: str
     ) -> None:
         """Whatever the field: it is named, and what stood in it is not."""
-        real = beds24_events.parse_booking
+        real = beds24_wire.parse_booking
 
         def fragile(item: Any, **options: Any) -> Any:
             if item.get(culprit) == "Dona Marta":
