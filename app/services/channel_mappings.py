@@ -6,7 +6,7 @@ and the accommodation's `beds24_room_id` and `beds24_unit_id` say the same at an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -36,7 +36,6 @@ from app.services import (
     room_assignment,
 )
 from app.services.audit import Actor
-from app.services.channel_completeness import completeness as completeness
 from app.services.channel_mapping_rows import NAMED, PROPERTY, ROOM, ROOM_TYPE, Wanted
 from app.services.channel_units import BEDS24
 from app.services.inputs import ExternalId, Input, conflicts
@@ -181,21 +180,6 @@ def search(args: Mapping[str, str]) -> Page[ChannelMapping]:
         "mapping_type": ChannelMapping.mapping_type,
     }
     return listing.fetch(ChannelMapping, {**args, "q": ""}, sorts=sorts, where=where)
-
-
-def names(mappings: Iterable[ChannelMapping]) -> dict[UUID, str]:
-    """Our names of the mapped things by mapping id, in at most one statement per type."""
-    by_type: dict[str, list[ChannelMapping]] = {}
-    for each in mappings:
-        by_type.setdefault(each.mapping_type, []).append(each)
-    found: dict[UUID, str] = {}
-    with transaction() as session:
-        for kind, rows in by_type.items():
-            name, key = NAMED[kind]
-            wanted = select(key, name).where(key.in_({row.internal_id for row in rows}))
-            known: dict[UUID, str] = {row[0]: row[1] for row in session.execute(wanted)}
-            found |= {row.id: known[row.internal_id] for row in rows if row.internal_id in known}
-    return found
 
 
 def waiting(session: Session, channel_property_id: UUID, room_ref: str) -> list[UUID]:

@@ -33,7 +33,7 @@ from app.services import (
 )
 from app.services.accommodations import AccommodationChanges, NewAccommodation
 from app.services.audit import SYSTEM, Actor
-from app.services.channel_completeness import Ratio
+from app.services.channel_completeness import Ratio, completeness
 from app.services.channel_mappings import ChannelMappingChanges, Mapped, NewChannelMapping
 from app.services.channel_properties import NewChannelProperty
 from app.transaction import transaction
@@ -585,7 +585,6 @@ def test_a_list_is_filtered_searched_and_newest_first() -> None:
     assert ids(sort="external_id", limit="2", page="2") == [second.id, foreign.id]
     with pytest.raises(Invalid):
         ids(mapping_type="house")
-    assert channel_mappings.names([first, third]) == {first.id: "Ipê", third.id: "Double"}
 
 
 def test_completeness_counts_what_is_sold() -> None:
@@ -602,7 +601,7 @@ def test_completeness_counts_what_is_sold() -> None:
     channel_mappings.delete(gone.id, actor=ANA)
     unit(stays, stays_id="x"), unit(stays, stays_id=None)
     with transaction() as session:
-        found = channel_mappings.completeness(session, [full.id, empty.id, stays.id])
+        found = completeness(session, [full.id, empty.id, stays.id])
     assert found[full.id].rooms == Ratio(2, 3)
     assert found[full.id].room_types == Ratio(2, 2)
     assert found[full.id].rates == Ratio(1, 2)
