@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -37,6 +38,7 @@ class Cause:
         return hashlib.sha256(joined.encode()).hexdigest()[:KEY_LENGTH]
 
 
+@lru_cache(maxsize=4096)
 def cause_of(source: str, kind: str | None, error: str | None) -> Cause:
     """The cause of one failure: its kind, and its text without what differs each time."""
     kind = kind or "unknown"

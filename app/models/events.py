@@ -123,6 +123,14 @@ class ChannelEvent(Stamped, Base):
     )
 
 
+#: the beginning of a channel's id as people type it, in any case
+Index(
+    "ix_channel_events_id_text",
+    func.lower(ChannelEvent.entity_external_id).label("id_text"),
+    postgresql_ops={"id_text": "text_pattern_ops"},
+)
+
+
 class ChannelEventAttempt(Base):
     """One try with its outcome; kept when the event is tried anew (C-34)."""
 

@@ -22,7 +22,7 @@ from app.models import (
     RoomType,
 )
 from app.models.columns import among
-from app.services.event_filters import SORTS, EventFilter, conditions
+from app.services.event_filters import NOT_DONE, SORTS, EventFilter, conditions
 from app.services.paging import Page
 from app.transaction import transaction
 
@@ -30,6 +30,8 @@ from app.transaction import transaction
 MOST_OF_A_CAUSE = 5000
 #: events whose types the page offers as a filter
 LATE = 2000
+#: done events counted for a tab; a longer list says so only where it is looked at
+MANY = 9_999
 #: events shown beside the stay they are about
 ABOUT = 8
 #: what a list never reads: kilobytes per row, and guest data
@@ -58,10 +60,14 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How many events each state and each type has under the other filters."""
+    """How many events each state has under the other filters, and the types of late.
+
+    `more`: there are more that are done than were counted.
+    """
 
     statuses: Mapping[str, int]
     types: tuple[str, ...]
+    more: bool = False
 
     def of(self, statuses: Sequence[str]) -> int:
         chosen = statuses or tuple(self.statuses)
@@ -85,11 +91,20 @@ def search(filters: EventFilter, total: int | None = None) -> Page[EventRow]:
 
 
 def numbers(filters: EventFilter) -> Numbers:
-    """The counts for the tabs, and the types of late for the list of types; one statement."""
-    by_status = (
-        select(ChannelEvent.status.label("status"), null().label("type"), func.count().label("n"))
-        .where(*conditions(replace(filters, status=())))
-        .group_by(ChannelEvent.status)
+    """The counts for the tabs, and the types of late for the list of types; one statement.
+
+    The events that are done are counted no further than `MANY`, unless they are what is listed.
+    """
+    status = ChannelEvent.status
+    others = conditions(replace(filters, status=()))
+    listed = not filters.status or EventStatus.DONE in filters.status
+    each = select(status).where(*others)
+    if not listed:
+        few = each.where(status == EventStatus.DONE).limit(MANY + 1)
+        each = each.where(status.in_(NOT_DONE)).union_all(few)  # type: ignore[assignment]
+    seen = each.subquery()
+    by_status = select(seen.c.status, null().label("type"), func.count().label("n")).group_by(
+        seen.c.status
     )
     # Every type there ever was would take a look at every row.
     late = (
@@ -101,10 +116,10 @@ def numbers(filters: EventFilter) -> Numbers:
     types = select(null(), late.c.event_type, func.count()).group_by(late.c.event_type)
     with transaction() as session:
         found = session.execute(by_status.union_all(types)).all()
-    return Numbers(
-        {row.status: row.n for row in found if row.status is not None},
-        tuple(sorted(row.type for row in found if row.type is not None)),
-    )
+    counts = {row.status: row.n for row in found if row.status is not None}
+    types_of_late = sorted(row.type for row in found if row.type is not None)
+    more = not listed and counts.get(EventStatus.DONE, 0) > MANY
+    return Numbers(counts, tuple(types_of_late), more)
 
 
 def matching_ids(filters: EventFilter, statuses: Sequence[str], most: int) -> list[UUID]:

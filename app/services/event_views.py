@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, tuple_
-from sqlalchemy.orm import Session, aliased, undefer
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, select
+from sqlalchemy.orm import aliased, undefer
 
 from app import clock
 from app.domain.event_causes import Cause, Group, cause_of, grouped
@@ -38,7 +38,7 @@ from app.transaction import transaction
 WINDOW = 1000
 #: rows shown under each cause, and causes shown at all
 SHOWN = 3
-CAUSES = 20
+CAUSES = 12
 #: guests named under a cause
 HIT = 2
 DAY_HOURS = 24
@@ -92,8 +92,7 @@ class Detail:
 def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
     """The latest failures by cause, the largest first, and how many causes are not shown.
 
-    Three statements, however many failed, and one more when some wait for a room; only what is
-    shown is read in full.
+    Three statements, however many failed; only what is shown is read in full.
     """
     failed = replace(filters, status=(EventStatus.FAILED,), page=1)
     named, known = aliased(Reservation), aliased(Reservation)
@@ -111,6 +110,7 @@ def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
                 ChannelEvent.received_at,
                 ChannelEvent.channel_property_id,
                 ChannelEvent.waiting_for,
+                _mapped().label("mapped"),
                 Property.name.label("house"),
                 func.coalesce(known.id, named.id).label("stay_id"),
                 *stay.values(),
@@ -137,30 +137,18 @@ def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
         wanted = {row.id for group, hit in shown for row in (*group.members[:SHOWN], *hit)}
         chosen = select(ChannelEvent.id).where(among(ChannelEvent.id, wanted))
         rows = {row.event.id: row for row in event_lists.read(session, chosen)} if wanted else {}
-        mapped = mapped_rooms(session, {room for group, _ in shown for room in _rooms(group)})
-    return [_failures(group, hit, rows, mapped) for group, hit in shown], len(groups) - len(shown)
+    return [_failures(group, hit, rows) for group, hit in shown], len(groups) - len(shown)
 
 
-def mapped_rooms(session: Session, rooms: Collection[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
-    """Those of the channel's rooms, each of a connection, that are mapped by now."""
-    if not rooms:
-        return set()
-    room = func.split_part(ChannelMapping.external_id, ":", 1)
-    found = session.execute(
-        select(ChannelMapping.channel_property_id, room)
-        .where(
-            tuple_(ChannelMapping.channel_property_id, room).in_(rooms),
-            ChannelMapping.mapping_type.in_(("room", "room_type")),
-            ChannelMapping.is_active,
-        )
-        .distinct()
+def _mapped() -> ColumnElement[bool]:
+    """Whether the channel's room that an event waits for is mapped by now."""
+    of_room = exists().where(
+        ChannelMapping.channel_property_id == ChannelEvent.channel_property_id,
+        ChannelMapping.mapping_type.in_(("room", "room_type")),
+        ChannelMapping.is_active,
+        func.split_part(ChannelMapping.external_id, ":", 1) == ChannelEvent.waiting_for,
     )
-    return {(row[0], row[1]) for row in found}
-
-
-def _rooms(group: Group[Any]) -> set[tuple[UUID, str]]:
-    """The rooms of the channel that these wait for; one, unless two houses share its number."""
-    return {(row.channel_property_id, row.waiting_for) for row in group.members if row.waiting_for}
+    return case((ChannelEvent.waiting_for.is_not(None), of_room), else_=false())
 
 
 def pin_orders(filters: EventFilter) -> list[Group[PinOrder]]:
@@ -228,8 +216,8 @@ def detail(event_id: UUID) -> Detail:
             alike = sum(cause_of(event.source, kind, error) == mine for error in others)
         waiting = None
         if event.status == EventStatus.FAILED and event.waiting_for:
-            room = (event.channel_property_id, event.waiting_for)
-            waiting = Waiting(*room, room in mapped_rooms(session, {room}))
+            mapped = session.scalar(select(_mapped()).where(ChannelEvent.id == event_id))
+            waiting = Waiting(event.channel_property_id, event.waiting_for, bool(mapped))
     return Detail(row, tuple(attempts), tuple(deeds), alike, waiting)
 
 
@@ -252,10 +240,9 @@ def _failures(
     group: Group[Any],
     hit: Sequence[Any],
     rows: Mapping[UUID, EventRow],
-    mapped: Collection[tuple[UUID, str]],
 ) -> Failures:
     moments = [row.received_at for row in group.members]
-    rooms = sorted(_rooms(group))
+    room = next((row for row in group.members if row.waiting_for), None)
     return Failures(
         group.cause,
         tuple(row.id for row in group.members),
@@ -265,7 +252,7 @@ def _failures(
         tuple(rows[row.id] for row in hit),
         _hours(moments),
         tuple(Counter(row.house for row in group.members).most_common()),
-        Waiting(*rooms[0], all(room in mapped for room in rooms)) if rooms else None,
+        Waiting(room.channel_property_id, room.waiting_for, room.mapped) if room else None,
     )
 
 

@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _l
 from app import clock
 from app.domain.event_causes import Cause, cause_of
 from app.domain.states import EventStatus
-from app.services import event_desk, event_lists, event_views
+from app.services import event_desk, event_filters, event_lists, event_views
 from app.services.event_filters import EventFilter
 from app.web import event_wording as wording
 from app.web import json_view, navigation
@@ -65,7 +65,7 @@ def list_args() -> dict[str, str]:
 @login_required
 def index() -> ResponseReturnValue:
     """What failed, by cause or as one list; a poll that would see the same gets 204."""
-    filters = filters_of_page()
+    filters = event_filters.look_up(filters_of_page())
     view = ",".join(filters.status) or "any"
     by_cause = view == "failed" and filters.cause is None and request.args.get("group") != "none"
     numbers = event_lists.numbers(filters)

@@ -59,9 +59,16 @@ def upgrade() -> None:
             "entity_external_id",
         ],
     )
+    # The beginning of a channel's id as people type it, in any case.
+    op.create_index(
+        "ix_channel_events_id_text",
+        "channel_events",
+        [sa.text("lower(entity_external_id) text_pattern_ops")],
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_channel_events_id_text", table_name="channel_events")
     op.drop_index("ix_channel_events_received_at_id", table_name="channel_events")
     op.create_index("ix_channel_events_received_at_id", "channel_events", ["received_at", "id"])
     op.drop_index("ix_event_batches_open", table_name="event_batches")

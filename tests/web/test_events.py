@@ -89,10 +89,7 @@ def test_the_last_day_is_drawn_hour_by_hour(admin: FlaskClient) -> None:
     bars = re.findall(
         r'<rect class="c-bar c-bar--(\w+)"[^>]*height="([\d.]+)"', admin.get("/events").text
     )
-    assert len(bars) == 24
-    assert bars[-1] == ("warn", "22.5")
-    assert bars[-4] == ("warn", "11.2")
-    assert sum(kind == "mute" for kind, _ in bars) == 22
+    assert bars == [("warn", "11.2"), ("warn", "22.5")]  # over the line of the quiet hours
 
 
 def test_pin_orders_that_ran_out_of_tries_stand_with_them(
