@@ -1,125 +1,45 @@
-"""Mappings hold what the operator said, once on each side, and units say the same (CHAN-17…40)."""
+"""Mappings hold what the operator said, once on each side (CHAN-17…45)."""
 
 from __future__ import annotations
 
-import itertools
-import threading
-from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import event as sa_event
-from sqlalchemy import select
 
-from app.errors import Conflict, Invalid, NotFound, ServiceError
-from app.extensions import db
-from app.integrations.channels import ChannelListing
+from app.errors import Conflict, Invalid, NotFound
 from app.models import (
-    Accommodation,
-    AuditEntry,
-    ChannelMapping,
-    ChannelProperty,
     Property,
-    Reservation,
 )
 from app.services import (
-    accommodations,
     channel_mappings,
-    channel_properties,
-    csv_io,
-    properties,
-    unit_listings,
 )
-from app.services.accommodations import AccommodationChanges, NewAccommodation
-from app.services.audit import SYSTEM, Actor
 from app.services.channel_completeness import Ratio, completeness
-from app.services.channel_mappings import ChannelMappingChanges, Mapped, NewChannelMapping
-from app.services.channel_properties import NewChannelProperty
+from app.services.channel_mappings import ChannelMappingChanges, NewChannelMapping
 from app.transaction import transaction
+from tests.channel_mappings import (
+    ANA,
+    change,
+    columns,
+    complaints,
+    connect,
+    deeds,
+    kind,
+    mapped,
+    mappings_of,
+    race,
+    unit,
+)
 from tests.events import make_event
 from tests.factories import (
     NO_SUCH_ID,
     make_accommodation,
     make_property,
     make_room_type,
-    make_stay,
     reload,
 )
 
 pytestmark = pytest.mark.usefixtures("app")
-
-ANA = Actor("ana@example.org")
-_numbers = itertools.count(51001)
-
-
-def connect(house: Property | None = None, channel: str = "beds24") -> ChannelProperty:
-    house = house or make_property()
-    row = ChannelProperty(
-        property_id=house.id, channel_name=channel, channel_property_id=str(next(_numbers))
-    )
-    with transaction() as session:
-        session.add(row)
-        session.flush()
-        session.refresh(row)
-    return row
-
-
-def unit(connection: ChannelProperty, **fields: Any) -> Accommodation:
-    with transaction() as session:
-        house = session.get_one(Property, connection.property_id)
-    return make_accommodation(house, **fields)
-
-
-def kind(connection: ChannelProperty, **fields: Any) -> Any:
-    with transaction() as session:
-        house = session.get_one(Property, connection.property_id)
-    return make_room_type(house, **fields)
-
-
-def mapped(
-    connection: ChannelProperty, thing: Any, external_id: str, of: str = "room", **fields: Any
-) -> Mapped:
-    new = NewChannelMapping(
-        channel_property_id=connection.id,
-        mapping_type=of,
-        internal_id=getattr(thing, "id", thing),
-        external_id=external_id,
-        **fields,
-    )
-    return channel_mappings.create(new, actor=ANA)
-
-
-def change(row: ChannelMapping, **fields: Any) -> ChannelMapping:
-    return channel_mappings.update(row.id, ChannelMappingChanges(**fields), actor=ANA).mapping
-
-
-def mappings_of(thing: Any) -> list[tuple[str, bool]]:
-    with transaction() as session:
-        rows = session.scalars(
-            select(ChannelMapping)
-            .where(ChannelMapping.internal_id == thing.id)
-            .order_by(ChannelMapping.external_id)
-        )
-        return [(row.external_id, row.is_active) for row in rows]
-
-
-def columns(row: Accommodation) -> tuple[str | None, str | None]:
-    now = reload(row)
-    return now.beds24_room_id, now.beds24_unit_id
-
-
-def deeds(entity: str = "channel_mapping") -> list[tuple[str, str]]:
-    with transaction() as session:
-        rows = session.scalars(
-            select(AuditEntry).filter_by(entity=entity).order_by(AuditEntry.at, AuditEntry.id)
-        )
-        return [(row.action, row.actor) for row in rows]
-
-
-def complaints(error: ServiceError) -> dict[str | None, str]:
-    return {each.field: each.message for each in error.errors}
-
 
 # Mapping
 
@@ -347,170 +267,7 @@ def test_who_has_read_an_older_one_is_told() -> None:
     assert reload(row).external_id == changed.external_id == "610012:1"
 
 
-# Units that say their ids themselves
-
-
-def test_a_unit_entered_with_ids_is_mapped() -> None:
-    connection = connect()
-    new = NewAccommodation(property_id=connection.property_id, name="Ipê", beds24_room_id="610011")
-    row = accommodations.create(new, actor=ANA)
-    assert mappings_of(row) == [("610011:1", True)]
-    assert columns(row) == ("610011", None), "a blank unit stays blank"
-    assert deeds() == [("create", "ana@example.org")]
-
-
-def test_a_unit_changed_moves_its_mapping() -> None:
-    connection = connect()
-    ipe = unit(connection)
-    unchanged = {"name": "Ipê Roxo"}
-    given = {"beds24_room_id": "610011", "beds24_unit_id": "2"}
-    accommodations.change(ipe.id, AccommodationChanges(**given), actor=ANA)
-    accommodations.change(ipe.id, AccommodationChanges(**unchanged), actor=ANA)
-    assert mappings_of(ipe) == [("610011:2", True)]
-    accommodations.change(ipe.id, AccommodationChanges(beds24_unit_id="5"), actor=ANA)
-    assert mappings_of(ipe) == [("610011:5", True)]
-    none = AccommodationChanges(beds24_room_id=None, beds24_unit_id=None)
-    accommodations.change(ipe.id, none, actor=ANA)
-    assert mappings_of(ipe) == [("610011:5", False)]
-
-
-def test_a_unit_that_moves_house_is_mapped_there() -> None:
-    here, there, nowhere = connect(), connect(), make_property()
-    ipe = unit(here)
-    mapped(here, ipe, "610011")
-    moved = AccommodationChanges(property_id=there.property_id)
-    accommodations.change(ipe.id, moved, actor=ANA)
-    with transaction() as session:
-        rows = session.scalars(select(ChannelMapping).filter_by(internal_id=ipe.id)).all()
-    assert {(row.channel_property_id, row.is_active) for row in rows} == {
-        (here.id, False),
-        (there.id, True),
-    }
-    accommodations.change(ipe.id, AccommodationChanges(property_id=nowhere.id), actor=ANA)
-    assert mappings_of(ipe) == [("610011:1", False), ("610011:1", False)]
-
-
-def test_a_unit_cannot_have_ids_that_beds24_cannot_have() -> None:
-    connection = connect()
-    ipe = unit(connection)
-    for given, field in (
-        ({"beds24_room_id": "suite"}, "beds24_room_id"),
-        ({"beds24_room_id": "610011:2"}, "beds24_room_id"),
-        ({"beds24_room_id": "610011", "beds24_unit_id": "A1"}, "beds24_unit_id"),
-    ):
-        with pytest.raises(Invalid) as refused:
-            accommodations.change(ipe.id, AccommodationChanges(**given), actor=ANA)
-        assert list(complaints(refused.value)) == [field]
-    assert (columns(ipe), mappings_of(ipe)) == ((None, None), [])
-
-
-def test_connecting_a_house_maps_the_units_it_has() -> None:
-    house = make_property()
-    ipe = make_accommodation(house, beds24_room_id="610011", beds24_unit_id="2")
-    odd = make_accommodation(house, beds24_room_id="suite")
-    plain = make_accommodation(house)
-    new = NewChannelProperty(
-        property_id=house.id, channel_name="beds24", channel_property_id="51001"
-    )
-    channel_properties.create(new, actor=ANA)
-    assert mappings_of(ipe) == [("610011:2", True)]
-    assert mappings_of(odd) == mappings_of(plain) == []
-
-
-def test_a_file_maps_units() -> None:
-    connection = connect()
-    with transaction() as session:
-        house = session.get_one(Property, connection.property_id)
-    ipe = unit(connection, name="Ipê")
-    lines = [
-        "id;property;name;beds24_room_id;beds24_unit_id",
-        f"{ipe.id};{house.id};Ipê;610011;1",
-        f";{house.id};Cedro;610011;2",
-    ]
-    found = csv_io.apply("\n".join(lines), actor=ANA)
-    assert found.written, found.rows
-    assert mappings_of(ipe) == [("610011:1", True)]
-    with transaction() as session:
-        cedro = session.scalars(select(Accommodation).filter_by(name="Cedro")).one()
-    assert mappings_of(cedro) == [("610011:2", True)]
-
-
-def test_reading_units_maps_them_in_a_constant_number_of_looks() -> None:
-    connection = connect()
-    listed = [
-        ChannelListing(f"610011:{n}", f"A{n}", property_ref=connection.channel_property_id)
-        for n in range(1, 4)
-    ]
-    with transaction() as session:
-        unit_listings.apply(session, "beds24", listed)
-    with transaction() as session:
-        rows = session.scalars(select(ChannelMapping.external_id)).all()
-    assert sorted(rows) == ["610011:1", "610011:2", "610011:3"]
-    assert {actor for _, actor in deeds()} == {SYSTEM.label}
-
-    looked = 0
-
-    def count(*_: Any) -> None:
-        nonlocal looked
-        looked += 1
-
-    sa_event.listen(db.engine, "after_cursor_execute", count)
-    try:
-        with transaction() as session:
-            unit_listings.apply(session, "beds24", listed)
-    finally:
-        sa_event.remove(db.engine, "after_cursor_execute", count)
-    assert len(deeds()) == 3
-    assert looked <= 14
-
-
-def test_what_is_mapped_is_not_deleted_and_leaves_no_rest() -> None:
-    connection = connect()
-    ipe, double = unit(connection), kind(connection)
-    room = mapped(connection, ipe, "610011").mapping
-    sold = mapped(connection, double, "610011", "room_type").mapping
-    for remove in (
-        lambda: accommodations.delete(ipe.id, actor=ANA),
-        lambda: properties.delete_room_type(double.id, actor=ANA),
-    ):
-        with pytest.raises(Conflict, match="1 channel mapping"):
-            remove()
-    for row in (room, sold):
-        channel_mappings.delete(row.id, actor=ANA)
-    accommodations.delete(ipe.id, actor=ANA)
-    properties.delete_room_type(double.id, actor=ANA)
-    with transaction() as session:
-        assert session.scalars(select(ChannelMapping)).all() == []
-
-
 # Races
-
-
-def race(app: Flask, *works: Any) -> list[ServiceError | None]:
-    """Run all at the same moment; what each was refused with."""
-    ready = threading.Barrier(len(works))
-    found: list[ServiceError | None] = [None] * len(works)
-    broken: list[BaseException] = []
-
-    def run(position: int, work: Any) -> None:
-        try:
-            with app.app_context():
-                ready.wait()
-                work()
-        except ServiceError as refusal:
-            found[position] = refusal
-        except BaseException as error:
-            broken.append(error)
-
-    threads = [
-        threading.Thread(target=run, args=(position, work)) for position, work in enumerate(works)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert not broken, broken
-    return found
 
 
 def test_of_two_at_once_one_wins_and_the_other_is_told(app: Flask) -> None:
@@ -530,20 +287,6 @@ def test_of_two_at_once_one_wins_and_the_other_is_told(app: Flask) -> None:
         assert f"is mapped to 610011:{n} already" in str(said), "it says whose it is"
         assert sorted(map(len, (mappings_of(ipe), mappings_of(cedro)))) == [0, 1]
         assert sorted((columns(ipe), columns(cedro)), key=str)[0] == ("610011", str(n))
-
-
-def test_mapping_and_changing_the_unit_at_once_end_in_step(app: Flask) -> None:
-    connection = connect()
-    for n in range(1, 6):
-        ipe = unit(connection)
-        changes = AccommodationChanges(beds24_room_id="610012", beds24_unit_id=str(n))
-        race(
-            app,
-            lambda u=ipe, n=n: mapped(connection, u, f"610011:{n}"),
-            lambda u=ipe, c=changes: accommodations.change(u.id, c, actor=ANA),
-        )
-        room, number = columns(ipe)
-        assert mappings_of(ipe) == [(f"{room}:{number}", True)]
 
 
 def test_two_changes_at_once_both_stay(app: Flask) -> None:
@@ -650,33 +393,3 @@ def test_a_mapping_names_the_events_that_waited_for_its_room() -> None:
         older,
         newer,
     ]
-
-
-# Stays that wait for a room
-
-
-def roomless(connection: ChannelProperty, ref: str) -> Any:
-    """A coming stay of Beds24 in a unit that nobody has mapped."""
-    double = kind(connection)
-    stay = make_stay(unit(connection), source="beds24", channel="beds24", room_type_id=double.id)
-    with transaction() as session:
-        row = session.get_one(Reservation, stay.id)
-        row.accommodation_id, row.channel_room_ref = None, ref
-    return stay
-
-
-@pytest.mark.usefixtures("clock")
-def test_a_stay_that_waited_for_the_unit_moves_in_whoever_maps_it() -> None:
-    connection = connect()
-    by_mapping, by_unit, by_change = (roomless(connection, f"610011:{n}") for n in (1, 2, 3))
-    other = roomless(connection, "610011:9")
-    ipe, cedro, jacaranda = unit(connection), unit(connection), unit(connection)
-    row = mapped(connection, ipe, "610011:1").mapping
-    given = {"beds24_room_id": "610011", "beds24_unit_id": "2"}
-    accommodations.change(cedro.id, AccommodationChanges(**given), actor=ANA)
-    third = mapped(connection, jacaranda, "610011:7").mapping
-    change(third, external_id="610011:3")
-    homes = [reload(stay).accommodation_id for stay in (by_mapping, by_unit, by_change, other)]
-    assert homes == [ipe.id, cedro.id, jacaranda.id, None]
-    channel_mappings.delete(row.id, actor=ANA)
-    assert reload(by_mapping).accommodation_id == ipe.id, "who has a room keeps it"
