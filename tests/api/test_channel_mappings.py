@@ -15,7 +15,7 @@ from app.services import channel_mapping_tests
 from app.transaction import transaction
 from tests.api.conftest import Call, Headers
 from tests.events import make_event
-from tests.factories import make_accommodation, make_property, make_room_type
+from tests.factories import NO_SUCH_ID, make_accommodation, make_property, make_room_type
 
 BOOKING: dict[str, Any] = {
     "id": 70000123,
@@ -131,9 +131,9 @@ def test_the_list_has_filters_and_pages(
     [
         ({"external_id": "x"}, "external_id"),
         ({"external_id": 610011}, "external_id"),
-        ({"internal_id": str(uuid4())}, "internal_id"),
+        ({"internal_id": NO_SUCH_ID}, "internal_id"),
         ({"internal_id": "7"}, "internal_id"),
-        ({"channel_property_id": str(uuid4())}, "channel_property_id"),
+        ({"channel_property_id": NO_SUCH_ID}, "channel_property_id"),
         ({"mapping_type": "house"}, "mapping_type"),
         ({"metadata": "sea view"}, "metadata"),
         ({"colour": "red"}, "colour"),
