@@ -79,14 +79,16 @@ def difference(
     places = channel_places.find(
         session, channel, refs, channel_property_id=channel_property_id, create=create
     )
+    own: Mapping[UUID, datetime | None] = {}
     suspects = batch if lock and len(batch) < FEW else _sift(session, channel, batch, places)
     found.unchanged = len(batch) - len(suspects)
     ids = [candidate.copy.external_id for candidate in suspects]
     stored = reservation_rows.read(session, channel, ids, lock=lock)
     if channel == channel_places.MAPPED:
         suspects = _recognise(session, found, suspects, stored, lock=lock)
+        own = reservation_rows.own_changes(session, [rows[0]["id"] for rows in stored.values()])
     kept = reservation_rooms.kept(session, suspects, places, stored)
-    sorter = _Sorter(found, places, kept, clock.utcnow(), write=lock)
+    sorter = _Sorter(found, places, kept, own, clock.utcnow(), write=lock)
     for candidate in suspects:
         sorter.sort_in(candidate, stored.get(candidate.copy.external_id, []))
     return found
@@ -151,15 +153,37 @@ def _recognise(
     return [c for c in suspects if c.copy.external_id not in refused]
 
 
+def _is_late(
+    candidate: Candidate, stored: Sequence[Row], own: Mapping[UUID, datetime | None]
+) -> bool:
+    """Whether we know something newer: said by the channel, or changed here and not in this copy
+    yet. A cancellation does not wait for what was changed here."""
+    if any(r["content_hash"] != candidate.hash and is_stale(candidate, r) for r in stored):
+        return True
+    if not stored or stored[0]["id"] not in own:
+        return False
+    told_at = own[stored[0]["id"]]
+    late = told_at is None or candidate.modified_at < told_at.replace(microsecond=0)
+    return late and candidate.copy.status != ReservationStatus.CANCELLED
+
+
 class _Sorter:
     """Compares bookings with their rows, one by one."""
 
     def __init__(
-        self, found: Difference, places: Found, kept: Kept, now: datetime, *, write: bool
+        self,
+        found: Difference,
+        places: Found,
+        kept: Kept,
+        own: Mapping[UUID, datetime | None],
+        now: datetime,
+        *,
+        write: bool,
     ) -> None:
         self.found = found
         self.places = places
         self.kept = kept
+        self.own = own
         self.now = now
         self.write = write
 
@@ -167,7 +191,7 @@ class _Sorter:
         """Find out what has to be done about one booking."""
         found, copy = self.found, candidate.copy
         place = self.places.get(copy.accommodation_ref)
-        late = any(r["content_hash"] != candidate.hash and is_stale(candidate, r) for r in stored)
+        late = _is_late(candidate, stored, self.own)
         done = len(found.new) + len(found.changed) + len(found.said_anew)
         if candidate.is_stay and isinstance(place, Place):
             try:
@@ -228,6 +252,8 @@ class _Sorter:
         found = self.found
         if late:
             fields = change_detection.additions(stored, said)
+            if stored["id"] in found.adopted:
+                fields["external_id"] = said["external_id"]
             if fields:
                 self._change(stored, fields, {}, stored["room_name"] or "")
             return

@@ -165,6 +165,16 @@ _MARK = text(f"""
 """)  # noqa: S608
 
 
+#: what we have changed ourselves since: the channel is being told, or was told at `at`
+_OWN = text("""
+    SELECT entity_internal_id AS id, max(received_at) AS at,
+           bool_or(status <> 'done') AS open
+      FROM channel_events
+     WHERE direction = 'outbound' AND entity_type = 'booking'
+       AND entity_internal_id = ANY(:ids) AND event_type <> 'pms.booking.create'
+       AND status IN ('received', 'processing', 'retrying', 'done')
+     GROUP BY entity_internal_id
+""")
 _ADOPT = text("""
     UPDATE reservations r SET channel = :channel, external_id = u.external_id
       FROM unnest(CAST(:id AS uuid[]), CAST(:external_id AS text[])) AS u(id, external_id)
@@ -214,6 +224,15 @@ def read_ours(
     for row in session.execute(sql, {"ids": list(api_references)}).mappings():
         found.setdefault(row["api_reference"], []).append(dict(row))
     return found
+
+
+def own_changes(session: Session, ids: Sequence[UUID]) -> dict[UUID, datetime | None]:
+    """When each of these bookings was last changed here and the channel told; None while it has
+    not been told yet."""
+    if not ids:
+        return {}
+    rows = session.execute(_OWN, {"ids": list(ids)})
+    return {row.id: None if row.open else row.at for row in rows}
 
 
 def insert(

@@ -19,7 +19,7 @@ from app.domain import change_detection
 from app.domain.states import FRONT_DESK, ReservationStatus
 from app.integrations.channels import ChannelReservation, ItemError
 from app.models import AuditEntry
-from app.services import holds, pin_plan, reservation_rows
+from app.services import holds, pin_plan, reservation_rows, room_status
 from app.services.reservation_copies import Candidate, prepare
 from app.services.reservation_differences import Change, Difference, difference
 from app.transaction import in_transaction, transaction
@@ -131,7 +131,9 @@ def cancel_vanished(
             changes.append(Change(stored, row, fields))
         _write_changes(session, changes, actor_label, now)
         if changes:
-            pin_plan.plan(session, reservations=[change.stored["id"] for change in changes])
+            ids = [change.stored["id"] for change in changes]
+            pin_plan.plan(session, reservations=ids)
+            room_status.follow(session, reservations=ids, actor=actor_label)
     return [change.stored["id"] for change in changes]
 
 
@@ -210,6 +212,7 @@ def _take_in(session: Session, batch: Sequence[Candidate], source: _Source) -> A
         _end_hold(session, change)
     if planned:
         pin_plan.plan(session, reservations=planned, accommodations=left)
+        room_status.follow(session, reservations=planned, rooms=left, actor=source.label)
     return Applied(
         created=len(inserted),
         updated=len(found.changed),

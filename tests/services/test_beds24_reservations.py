@@ -20,6 +20,7 @@ from app.integrations.channels.beds24_wire import parse_booking
 from app.models import (
     Accommodation,
     AuditEntry,
+    ChannelEvent,
     ChannelMapping,
     ChannelProperty,
     InventoryHold,
@@ -358,7 +359,7 @@ class TestOurOwn:
             "room_type_id": house.kind.id,
             "api_reference": "turnkey-0011",
         }
-        return make_stay(house.units[0], check_in=date(2026, 3, 20), **(defaults | fields))
+        return make_stay(house.units[0], **({"check_in": date(2026, 3, 20)} | defaults | fields))
 
     def test_it_is_recognised_by_our_reference(self, house: House) -> None:
         ours = self.direct(house)
@@ -406,6 +407,43 @@ class TestOurOwn:
             house.copy("70000124", partner_ref="turnkey-0011", status="cancelled")
         ) == (Applied())
         assert row().status == "confirmed"
+
+    def tell(self, house: House, stay: Reservation, status: str = "received") -> None:
+        """We have changed the stay ourselves and owe the channel the change."""
+        with transaction() as session:
+            session.add(
+                ChannelEvent(
+                    channel_property_id=house.connection.id,
+                    direction="outbound",
+                    source="pms",
+                    event_type="pms.booking.update",
+                    entity_type="booking",
+                    entity_internal_id=stay.id,
+                    idempotency_key=f"outbound:{stay.id}:{house.clock.now}",
+                    payload={},
+                    status=status,
+                    received_at=house.clock.now,
+                )
+            )
+
+    def test_our_own_change_is_not_undone_while_the_channel_is_told(self, house: House) -> None:
+        stay = self.direct(house, check_in=date(2026, 3, 25))
+        self.tell(house, stay)
+        applied = house.say(partner_ref="turnkey-0011")
+        assert applied.stale == 1
+        assert (row().id, row().check_in_on) == (stay.id, date(2026, 3, 25))
+        assert house.say(status="cancelled").updated == 1
+        assert row().status == "cancelled"
+
+    def test_a_copy_from_before_we_told_it_is_late(self, house: House) -> None:
+        stay = self.direct(house, check_in=date(2026, 3, 25))
+        before = house.copy(partner_ref="turnkey-0011")
+        house.clock.move(minutes=1)
+        self.tell(house, stay, "done")
+        assert house.apply(before).stale == 1
+        assert row().check_in_on == date(2026, 3, 25)
+        house.say(check_in_on=date(2026, 3, 26), check_out_on=date(2026, 3, 27))
+        assert row().check_in_on == date(2026, 3, 26)
 
     def test_another_channels_reference_is_not_ours(self, house: House) -> None:
         self.direct(house)
