@@ -17,9 +17,8 @@ from app.models import Reservation
 from app.services import channel_places, maintenance_blocks, reservations
 from app.services.channel_places import NoPlace
 from app.services.channel_properties import BEDS24
-from app.services.event_outcomes import Outcome, Refused
+from app.services.event_outcomes import Outcome, Refused, reservation_of, said
 from app.services.reservations import Applied
-from app.services.stays_processing import reservation_of, said
 
 LABEL = "Beds24"
 CANCELLED = ReservationStatus.CANCELLED.value

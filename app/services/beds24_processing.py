@@ -135,6 +135,7 @@ def _read_again(work: Work, event: Beds24Event, moment: datetime, missing: str |
                 return gone
             reason = f"booking.{missing}: missing, and {error.message}"
             raise Refused(reason, error.kind) from None
+    vendors.note_ok(BEDS24)
     if event.type in ENDS and (copy.modified_at is None or copy.modified_at <= moment):
         copy = replace(copy, status="cancelled", kind="stay")
     return Version(booking_id, copy.modified_at or asked, copy)
@@ -164,6 +165,7 @@ def _look_at_room(work: Work, event: Beds24Event) -> Calendar:
         return Calendar(room_ref, today, last, asked, note="there is no token to read it with")
     with leases.renewed(lambda: event_rows.renew(work)):
         ranges = client.calendar([room_ref], today, last)
+    vendors.note_ok(BEDS24)
     own = tuple(each for each in ranges if each.room_ref == room_ref)
     return Calendar(room_ref, today, last, asked, own)
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from app.integrations.channels import ChannelReservation
 from app.integrations.errors import IntegrationError
+from app.models import Reservation
+from app.services import reservations
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +54,26 @@ class Refused(Exception):
         super().__init__(reason)
         self.kind = kind
         self.waiting_for = waiting_for
+
+
+def reservation_of(session: Session, channel: str, external_id: str | None) -> UUID | None:
+    """Our stay of a channel's booking; its first unit where it takes several."""
+    return session.scalar(
+        select(Reservation.id).where(
+            Reservation.channel == channel,
+            Reservation.external_id == external_id,
+            Reservation.unit_no == 1,
+        )
+    )
+
+
+def said(copy: ChannelReservation) -> dict[str, Any]:
+    """Everything a copy says, as JSON (EVT-12)."""
+    return {
+        field.name: reservations.plain(getattr(copy, field.name))
+        for field in fields(copy)
+        if field.name != "raw" and getattr(copy, field.name) is not None
+    }
 
 
 def normalised(read: Callable[[Mapping[str, Any]], T], item: Mapping[str, Any], name: str) -> T:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.integrations.channels import ChannelReservation
-from app.models import Reservation
 from app.services import event_rows, leases, reservations, stays_events
-from app.services.event_outcomes import Outcome, Refused
+from app.services.event_outcomes import Outcome, Refused, reservation_of, said
 from app.services.event_rows import Work
 from app.services.stays_events import Finding
 
@@ -44,26 +39,6 @@ def apply(session: Session, work: Work, finding: Finding) -> Outcome:
         )
     reservation_id = reservation_of(session, work.source, work.entity_external_id)
     return Outcome(word, _normalized(finding), reservation_id)
-
-
-def reservation_of(session: Session, channel: str, external_id: str | None) -> UUID | None:
-    """Our stay of a channel's booking; its first unit where it takes several."""
-    return session.scalar(
-        select(Reservation.id).where(
-            Reservation.channel == channel,
-            Reservation.external_id == external_id,
-            Reservation.unit_no == 1,
-        )
-    )
-
-
-def said(copy: ChannelReservation) -> dict[str, Any]:
-    """Everything a copy says, as JSON (EVT-12)."""
-    return {
-        field.name: reservations.plain(getattr(copy, field.name))
-        for field in fields(copy)
-        if field.name != "raw" and getattr(copy, field.name) is not None
-    }
 
 
 def _normalized(finding: Finding) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from redis import Redis
 from sqlalchemy import func, select
 
 from app.errors import Invalid, NotFound
+from app.integrations.channels import stays_payloads
 from app.integrations.channels.fake import FakeChannel
 from app.integrations.errors import RateLimited, Rejected, Unreachable, Unreadable
 from app.models import (
@@ -357,6 +358,22 @@ class TestSimple:
         assert "Ana" not in row.last_error
         assert attempts(row.id)[0].outcome == "failed"
         assert stay() is None
+
+    def test_a_reader_that_breaks_is_a_dead_letter_that_names_the_field(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """IN-23: it would break on every try, so there is none."""
+
+        def fragile(item: Any) -> Any:
+            if "amount" in item:
+                raise KeyError("Ana Souza")
+            return real(item)
+
+        real = stays_payloads.parse_simple
+        monkeypatch.setattr(stays_payloads, "parse_simple", fragile)
+        row = deliver(message(booking(make_accommodation(), amount="1")))
+        assert (row.status, row.attempts) == ("failed", 1)
+        assert row.last_error == "data.amount: could not be read (KeyError)"
 
     def test_two_halves_of_one_stay_at_once(self, app: Flask) -> None:
         """Two messages about one new booking, processed at the same moment: one row."""
