@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.domain.booking_rules import Booking
 from app.domain.states import EventStatus
+from app.domain.states import ReservationStatus as Status
 from app.integrations.channels import ChannelReservation, beds24_items
 from app.integrations.channels.beds24 import Beds24Client
 from app.integrations.channels.beds24_items import Order
@@ -104,7 +105,7 @@ def load(work: Work) -> Task | None:
             reservation_id=first.id,
             order=_order(rows, place),
             external_id=there,
-            gone=all(row.status in GONE for row in rows),
+            gone=_gone(rows, event.event_type),
             mapped=place is not None,
             maybe_there=_sent_before(session, event),
             sent_at=event.sent_at,
@@ -178,7 +179,7 @@ def _order(rows: Sequence[Reservation], place: Place | None) -> Order:
         unit_ref=place.unit_ref if place and units <= 1 else None,
         arrival=first.check_in_on,
         departure=first.check_out_on,
-        units=units,
+        units=max(units, 1),
         guest_name=first.guest_name,
         guest_email=first.guest_email,
         guest_phone=first.guest_phone,
@@ -188,6 +189,14 @@ def _order(rows: Sequence[Reservation], place: Place | None) -> Order:
         reference=first.api_reference,
         sold_elsewhere=owner is not None,
     )
+
+
+def _gone(rows: Sequence[Reservation], kind: str) -> bool:
+    """Whether Beds24 is not to have it. One that was given up is sent all the same when somebody
+    asks for its create again."""
+    if kind == outbound.CREATE:
+        return all(row.status in (Status.CANCELLED, Status.NO_SHOW) for row in rows)
+    return all(row.status in GONE for row in rows)
 
 
 def _sent_before(session: Session, event: ChannelEvent) -> bool:
