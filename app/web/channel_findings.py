@@ -8,7 +8,12 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-_UNMAPPED = re.compile(r"(?:unit \d+ of )?room (\d+) of property \S+ is not mapped.*")
+from app.domain import channel_rooms
+
+_UNMAPPED = re.compile(
+    r"(?:unit \d+ of )?room (?P<whole>\d+) of property \S+ is not mapped.*"
+    r"|unit (?P<unit>\d+) of room (?P<room>\d+) is not mapped: .*"
+)
 #: what is said, by its shape
 _SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = tuple(
     (re.compile(shape), words)
@@ -126,6 +131,8 @@ def said(sentence: str) -> str:
 
 
 def unmapped_room(sentences: Sequence[str]) -> str | None:
-    """The room of the channel that has to be mapped, when one of the findings says so."""
-    found = (_UNMAPPED.fullmatch(each) for each in sentences)
-    return next((each[1] for each in found if each is not None), None)
+    """The room of the channel, or its unit, that asks to be mapped; None when none does."""
+    for sentence in sentences:
+        if (found := _UNMAPPED.fullmatch(sentence)) is not None:
+            return found["whole"] or channel_rooms.unit_id(found["room"], found["unit"])
+    return None

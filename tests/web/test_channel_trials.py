@@ -20,7 +20,7 @@ from app.transaction import transaction
 from tests.events import make_connection
 from tests.factories import make_accommodation, make_property, make_room_type
 from tests.web.channel_scenes import connect, make_waiting, map_to
-from tests.web.forms import complaint_at, press, said_on
+from tests.web.forms import complaint_at, press, said_on, value_of
 
 
 class FakeAccount:
@@ -108,6 +108,13 @@ def test_a_body_is_tried_without_a_trace(
     assert "It would not land" in said
     assert "Room 610011 of Beds24 property 51001 is not mapped." in said
     assert f"/channels/{one.id}/map?room=610011" in page.text
+    map_to(one, "room_type", make_room_type(house, name="Studio").id, "610011")
+    page = press(admin, path, payload=body(), mapping_type="room")
+    said = said_on(page)
+    assert "It lands in Studio, without a room yet" in said
+    assert "Unit 2 of room 610011 is not mapped" in said
+    assert value_of(admin.get(f"/channels/{one.id}/map?room=610011:2"), "mapping_type") == "room"
+    assert f"/channels/{one.id}/map?room=610011:2" in page.text
     map_to(one, "room", room.id, "610011:2")
     said = said_on(press(admin, path, payload=body(), mapping_type="room"))
     assert "It lands in 203 Coral" in said
