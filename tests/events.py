@@ -24,7 +24,9 @@ def make_connection(house: Property | None = None, channel: str = "stays") -> Ch
         )
         if found is None:
             found = ChannelProperty(
-                property_id=house_id, channel_name=channel, channel_property_id=channel
+                property_id=house_id,
+                channel_name=channel,
+                channel_property_id=channel if channel == "stays" else str(next(_number)),
             )
             session.add(found)
             session.flush()
@@ -59,7 +61,8 @@ def make_event(
         "last_error_kind": kind if failed else None,
         "received_at": clock.utcnow(),
     }
-    connection = make_connection(house, fields.get("source", "stays"))
+    source = fields.get("source", "stays")
+    connection = make_connection(house, "beds24" if source == "pms" else source)
     with transaction() as session:
         event = ChannelEvent(channel_property_id=connection.id, **(values | fields))
         session.add(event)

@@ -73,7 +73,7 @@ def start(
     if len(events) + len(orders) > MOST:
         raise Invalid.field("id", f"must name at most {MOST} events")
     if orders and deed is not RETRY:
-        raise Invalid.field("order", "PIN orders can only be retried")
+        raise Invalid.field("pin_order", "PIN orders can only be retried")
     with transaction() as session:
         batch = EventBatch(
             verb=deed.verb,
@@ -90,13 +90,14 @@ def start(
 
 
 def carry_out(batch_id: UUID, seconds: float = PATIENCE) -> bool:
-    """Do as much as fits into that time; whether all is done. The rest is given to a worker."""
+    """Do as much as fits into that time; whether all is done. The rest is given to a worker, unless
+    one has the batch in hand."""
     deadline = time.monotonic() + seconds
-    while _portion(batch_id):
+    while more := _portion(batch_id):
         if time.monotonic() > deadline:
             queue.enqueue("events.batch", batch_id)
             return False
-    return True
+    return more is not None
 
 
 def queue_due(now: datetime) -> int:
@@ -150,13 +151,15 @@ def _rank(state: tuple[str, int]) -> int:
     return FIRST.index(state[0])
 
 
-def _portion(batch_id: UUID) -> bool:
-    """Do the next few and say whether there is more. Another worker's batch is left to it."""
+def _portion(batch_id: UUID) -> bool | None:
+    """Do the next few and say whether there is more; None when another worker has the batch."""
     with transaction() as session:
         batch = session.scalars(
             select(EventBatch).where(EventBatch.id == batch_id).with_for_update(skip_locked=True)
         ).first()
-        if batch is None or batch.finished_at is not None:
+        if batch is None:
+            return None
+        if batch.finished_at is not None:
             return False
         deed = DEEDS[batch.verb]
         actor = Actor(batch.actor, batch.actor_id, ip=batch.ip)

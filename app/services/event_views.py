@@ -155,7 +155,7 @@ def pin_orders(filters: EventFilter) -> list[Group[PinOrder]]:
     """PIN orders among the failures, by cause; empty where the filters speak of events only."""
     if filters.status and EventStatus.FAILED not in filters.status:
         return []
-    if filters.type or filters.direction == "inbound" or filters.cause:
+    if filters.type or filters.direction == "inbound":
         return []
     wanted = (
         select(PinJob, Reservation, Accommodation, Property)
@@ -174,11 +174,12 @@ def pin_orders(filters: EventFilter) -> list[Group[PinOrder]]:
         wanted = wanted.where(PinJob.updated_at < filters.to)
     with transaction() as session:
         found = [PinOrder(*row) for row in session.execute(wanted)]
-    return grouped(
+    groups = grouped(
         (cause_of(PIN_ORDERS, each.order.last_error_kind, None), each)
         for each in found
         if filters.q is None or _names(each, filters.q)
     )
+    return [group for group in groups if filters.cause in (None, group.cause.key)]
 
 
 def detail(event_id: UUID) -> Detail:

@@ -102,7 +102,7 @@ def _chosen(deed: Deed) -> Chosen:
     """Raises Invalid for what is no id."""
     if _everything():
         return event_plans.matching(events.filters_of_page(), deed)
-    return Chosen(_ids("id"), _ids("order"))
+    return Chosen(_ids("id"), _ids("pin_order"))
 
 
 def _ids(name: str) -> list[UUID]:
