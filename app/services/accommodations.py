@@ -235,10 +235,12 @@ def overview() -> Overview:
 def _change(
     session: Session, accommodation_id: UUID, changes: AccommodationChanges, actor: Actor
 ) -> tuple[Accommodation, Consequences]:
+    given = changes.given()
+    if "property_id" in given:
+        house_hours.hold(session, Accommodation.id == accommodation_id)
     row = session.get(Accommodation, accommodation_id, with_for_update={"key_share": True})
     if row is None:
         raise NotFound("no such accommodation")
-    given = changes.given()
     wanted = edits.values(row, _FIELDS) | given
     if wanted["property_id"] != row.property_id and "room_type_id" not in given:
         given["room_type_id"] = wanted["room_type_id"] = None  # it belongs to the old house
@@ -298,6 +300,7 @@ def _placeholder(session: Session, stays_id: str | None) -> Accommodation | None
     """The unit a reservation made because nobody had entered it yet, in whatever house."""
     if stays_id is None:
         return None
+    house_hours.hold(session, (Accommodation.stays_id == stays_id) & ~Accommodation.is_active)
     return session.scalar(
         select(Accommodation)
         .where(

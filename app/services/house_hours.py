@@ -50,10 +50,24 @@ def refresh(session: Session, property_: Property, *, zone_before: str) -> int:
     )
 
 
+def hold(session: Session, units: ColumnElement[bool]) -> None:
+    """Lock the coming stays of accommodations that may move to another house, before these are
+    locked: whoever changes stays has them first and then locks the rooms."""
+    session.execute(
+        select(Reservation.id)
+        .join(Accommodation, Accommodation.id == Reservation.accommodation_id)
+        .where(units, _coming())
+        .order_by(Reservation.external_id, Reservation.id)
+        .with_for_update(of=Reservation, key_share=True)
+    ).all()
+
+
 def move(session: Session, accommodation_id: UUID, old: Property, new: Property) -> int:
-    """Let the coming stays of a unit follow it into another house, and its kind of room there."""
+    """Let the coming stays of a unit follow it into another house, and its kind of room there.
+
+    The caller has locked them with `hold` before the unit.
+    """
     here = Reservation.accommodation_id == accommodation_id
-    # Settled first: that locks the rows in the order everybody does.
     retimed = _settle(session, here, channel_places.house_of(new), ZoneInfo(old.timezone))
     kind = select(Accommodation.room_type_id).where(Accommodation.id == accommodation_id)
     session.execute(

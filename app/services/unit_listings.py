@@ -159,6 +159,8 @@ def _by_id(
 
 def _known(session: Session, channel: str) -> dict[str, Accommodation]:
     key = key_of(channel)
+    # Placeholders may turn out to be of another house.
+    house_hours.hold(session, key.is_not(None) & ~Accommodation.is_active)
     rows = session.execute(
         select(key, Accommodation)
         .where(key.is_not(None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
 from app.integrations.errors import Rejected
 from app.models import Accommodation, AuditEntry, Credential, Lock, PinJob, Property, Reservation
-from app.services import accommodations, locks, mapping_log, mappings, properties
+from app.services import accommodations, locks, mapping_log, mappings, pin_plan, properties
 from app.services.accommodations import AccommodationChanges, NewAccommodation
 from app.services.audit import SYSTEM
 from app.services.inputs import parse
@@ -464,3 +465,31 @@ def test_digits_that_were_drawn_but_not_sent_may_be_lost_too(door: Door) -> None
     hours = parse(PropertyChanges, {"check_out_time": "13:00"})
     foreseen = properties.preview_change(door.room.property_id, hours)
     assert (foreseen.live_moved, foreseen.planned_moved) == (0, 1)
+
+
+def test_a_unit_that_moves_waits_for_whoever_changes_its_stays(app: Flask, clock: Clock) -> None:
+    """A channel's copy locks a stay and then its room; the other way round both would wait."""
+    room, elsewhere = make_accommodation(), make_property()
+    make_mapping(room)
+    stay = make_stay(room, check_in=date(2026, 3, 20))
+    held, errors = threading.Event(), list[Exception]()
+
+    def move() -> None:
+        held.wait(10)
+        with app.app_context():
+            try:
+                changed_unit(room, property_id=str(elsewhere.id))
+            except Exception as error:
+                errors.append(error)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    with transaction() as session:
+        session.get(Reservation, stay.id, with_for_update={"key_share": True})
+        held.set()
+        mover.join(0.5)  # by now it waits for the stay, and had better not have the room
+        pin_plan.plan(session, reservations=[stay.id])
+    mover.join(30)
+    assert not mover.is_alive()
+    assert errors == []
+    assert reload(stay).property_id == elsewhere.id
