@@ -20,6 +20,7 @@ BENCHES = {
     "pins": "bench.pins",
     "matching": "bench.matching",
     "rooms": "bench.rooms",
+    "bookings": "bench.bookings",
     "memory": "bench.memory",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -48,22 +48,7 @@ def nights(
     kinds = session.execute(
         select(RoomType.id, RoomType.total_units).where(among(RoomType.id, room_type_ids))
     )
-    totals = {kind.id: kind.total_units for kind in kinds}
-    taken: dict[tuple[UUID, str], list[Taken]] = {}
-    if totals:
-        for room_type_id, kind, begin, end, units in session.execute(_taken(totals, first, last)):
-            taken.setdefault((room_type_id, kind), []).append(Taken(begin, end, units))
-    return {
-        room_type_id: availability.count(
-            total,
-            first,
-            last,
-            reserved=taken.get((room_type_id, "reserved"), ()),
-            maintenance=taken.get((room_type_id, "maintenance"), ()),
-            held=taken.get((room_type_id, "held"), ()),
-        )
-        for room_type_id, total in totals.items()
-    }
+    return _nights(session, {kind.id: kind.total_units for kind in kinds}, first, last)
 
 
 def show(room_type_id: UUID, first: date, last: date) -> list[Night]:
@@ -102,7 +87,7 @@ def require(
 
     Raises Conflict naming the nights that are full (HOLD-22).
     """
-    found = nights(session, [room_type.id], first, last)[room_type.id]
+    found = _nights(session, {room_type.id: room_type.total_units}, first, last)[room_type.id]
     refuse_full(room_type, availability.full(found, units))
     return found
 
@@ -159,6 +144,26 @@ def free_rooms(
         )
     )
     return [id_ for id_ in accommodation_ids if id_ in free]
+
+
+def _nights(
+    session: Session, totals: Mapping[UUID, int], first: date, last: date
+) -> dict[UUID, list[Night]]:
+    taken: dict[tuple[UUID, str], list[Taken]] = {}
+    if totals:
+        for room_type_id, kind, begin, end, units in session.execute(_taken(totals, first, last)):
+            taken.setdefault((room_type_id, kind), []).append(Taken(begin, end, units))
+    return {
+        room_type_id: availability.count(
+            total,
+            first,
+            last,
+            reserved=taken.get((room_type_id, "reserved"), ()),
+            maintenance=taken.get((room_type_id, "maintenance"), ()),
+            held=taken.get((room_type_id, "held"), ()),
+        )
+        for room_type_id, total in totals.items()
+    }
 
 
 def _overlaps(first: date, last: date) -> tuple[Any, ...]:

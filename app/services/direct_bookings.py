@@ -90,12 +90,13 @@ def _create(new: NewBooking, actor: Actor, key: str | None) -> Booked:
         kept = tell_channel(session, rows)
         ids = [row.id for row in rows]
         _audit(session, rows, new, actor)
-        pin_plan.plan(session, reservations=ids)
+        if room is not None:
+            pin_plan.plan(session, reservations=ids)
         if new.check_in_now:
             for id_ in ids:
                 front_desk.check_in(id_, actor=actor)
-        else:
-            room_status.follow(session, reservations=ids, actor=actor.label)
+        elif room is not None:
+            room_status.follow(session, rooms=[room.id], actor=actor.label)
         for row in rows:
             session.refresh(row)
     log.info("stay_booked", reservation_id=str(ids[0]), units=len(ids), held=bool(kept))
