@@ -15,7 +15,7 @@ from flask_babel import ngettext
 from app.errors import Conflict, Invalid, ServiceError, Unavailable
 from app.integrations.errors import IntegrationError
 from app.runtime import settings
-from app.services import channel_pages, channel_properties, channel_room_lists
+from app.services import channel_invites, channel_pages, channel_properties, channel_room_lists
 from app.services.channel_pages import Board, Card
 from app.services.channel_properties import ChannelPropertyChanges, NewChannelProperty
 from app.services.inputs import parse
@@ -230,7 +230,8 @@ def _has_account() -> bool:
 def _typed(error: ServiceError) -> dict[str, Any]:
     """What was typed; a code only while it may still be good, a token never."""
     names = ["property_id", "channel_property_id"]
-    if all(each.field in names for each in error.errors) and error.errors:
+    spent = error.message == channel_invites.LOST
+    if not spent and all(each.field != "invite_code" for each in error.errors):
         names.append("invite_code")
     return {name: request.form.get(name, "") for name in names}
 

@@ -7,17 +7,19 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from app.errors import Unavailable
 from app.models import (
     AuditEntry,
     ChannelProperty,
     VendorState,
 )
-from app.services import channel_properties
+from app.services import channel_invites, channel_properties
 from app.services.audit import SYSTEM
 from app.transaction import transaction
 from tests.conftest import Clock
@@ -242,6 +244,32 @@ def test_a_property_at_beds24_belongs_to_one_of_ours(admin: FlaskClient) -> None
     )
     assert value_of(page, "invite_code") == "still-good"  # nobody has used it
     assert "Vila" not in page.text.split('name="property_id"', 1)[1].split("</form>")[0]
+
+
+def test_a_code_that_may_still_be_good_is_kept(
+    admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_property()
+    for reason, said, kept in (
+        (channel_invites.AWAY, "The code is not used up: try again in a while.", "a-code"),
+        (channel_invites.LOST, "The code may be used up: make a new one.", ""),
+    ):
+
+        def refuse(code: str, reason: str = reason) -> UUID:
+            raise Unavailable(reason)
+
+        monkeypatch.setattr(channel_invites, "exchange", refuse)
+        page = press(
+            admin,
+            "/channels",
+            channel_name="beds24",
+            property_id=house.id,
+            channel_property_id="51001",
+            invite_code="a-code",
+        )
+        assert page.status_code == 409
+        assert said in said_on(page)
+        assert value_of(page, "invite_code") == kept
 
 
 def test_connecting_again_mends_an_error(admin: FlaskClient) -> None:
