@@ -169,7 +169,13 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
 def _assign(session: Session, room_type_id: UUID, now: datetime) -> int:
     room_type = _lock_type(session, room_type_id)
     stays = _lock_stays(session, room_type_id, [*_roomless(now), _is_due(now)], wait=False)
-    return len(_give(session, room_type, stays, SYSTEM)) if stays else 0
+    if not stays:
+        return 0
+    given = _give(session, room_type, stays, SYSTEM)
+    for stay in stays:
+        if stay.accommodation_id is None:
+            _alert(session, stay, room_type)
+    return len(given)
 
 
 def _lock_type(session: Session, room_type_id: UUID) -> RoomType:
@@ -199,7 +205,7 @@ def _lock_stays(
 def _give(
     session: Session, room_type: RoomType, stays: Sequence[Reservation], actor: Actor
 ) -> list[UUID]:
-    """Give each stay the best free room of the type, or raise an alert; who got one."""
+    """Give each stay the best free room of the type, where there is one; who got one."""
     first = min(stay.check_in_on for stay in stays)
     last = max(stay.check_out_on for stay in stays)
     units = room_occupancy.units(session, room_type.id, first, last, lock=True)
@@ -209,7 +215,6 @@ def _give(
         nights = _nights(stay)
         free = [unit for unit in units if unit.is_free(nights)]
         if not free:
-            _alert(session, stay, room_type)
             continue
         wish = meant.get(stay.id)
         best = min(free, key=lambda unit: (unit.id != wish, *unit.rank(nights)))

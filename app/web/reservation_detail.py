@@ -99,6 +99,9 @@ def no_reprocess(e: Explanation) -> str:
         return _("The stay is over: it gets no PIN.")
     if stay.status not in NEEDS_PIN:
         return _("The booking is not confirmed: it gets no PIN.")
+    if e.accommodation is None:
+        # One of its type is chosen first.
+        return "" if e.room_type is not None else _("The booking has no room yet.")
     if e.lock is None:
         return _("No lock is connected to this room.")
     if e.diagnosis.cause == Cause.DOUBLE_BOOKED:
@@ -169,7 +172,10 @@ def _do(verb: _Verb, reservation_id: UUID) -> ResponseReturnValue:
         verb.act(reservation_id, actor=actor)
     except Conflict as refused:
         explained = diagnosis.explain(reservation_id)
-        return _dialog(verb, explained, verb.refusal(explained) or refused.message, 409)
+        refusal = verb.refusal(explained)
+        if not refusal and explained.accommodation is None:
+            refusal = _("No room of its type is free for these nights.")
+        return _dialog(verb, explained, refusal or refused.message, 409)
     if not is_htmx():
         return redirect(f"/reservations/{reservation_id}", 303)
     return _done(verb, reservation_id)
