@@ -15,7 +15,13 @@ from flask_babel import ngettext
 from app.errors import Conflict, Invalid, ServiceError, Unavailable
 from app.integrations.errors import IntegrationError
 from app.runtime import settings
-from app.services import channel_invites, channel_pages, channel_properties, channel_room_lists
+from app.services import (
+    accommodation_sync,
+    channel_invites,
+    channel_pages,
+    channel_properties,
+    channel_room_lists,
+)
 from app.services.channel_pages import Board, Card
 from app.services.channel_properties import ChannelPropertyChanges, NewChannelProperty
 from app.services.inputs import parse
@@ -110,6 +116,24 @@ def read_rooms(channel_property_id: UUID) -> ResponseReturnValue:
             )
         else:
             flash(_("Beds24 lists no rooms for property %(ref)s.", ref=ref), "warn")
+    return redirect(url_for(".show", channel_property_id=channel_property_id), 303)
+
+
+@bp.post("/<uuid:channel_property_id>/units")
+@role_required("admin")
+def create_rooms(channel_property_id: UUID) -> ResponseReturnValue:
+    """Have Beds24's units read and made into rooms of ours, each mapped from the start."""
+    channel_pages.card(channel_property_id)
+    try:
+        accommodation_sync.start(
+            trigger="manual", channel=BEDS24, requested_by=current_actor().user_id
+        )
+    except Unavailable:
+        flash(_("Beds24 is not set up: connect this property with an invite code."), "bad")
+    except Conflict:
+        flash(_("Beds24’s rooms are being read already. Load this page again in a moment."), "info")
+    else:
+        flash(_("Beds24’s rooms are being read. Load this page again in a moment."), "info")
     return redirect(url_for(".show", channel_property_id=channel_property_id), 303)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from app.integrations.channels import ChannelListing
 from app.integrations.errors import IntegrationError, RateLimited, Unauthorized, Unreachable
 from app.models import (
+    AccommodationSync,
     ChannelEvent,
     Reservation,
 )
@@ -80,6 +81,18 @@ def test_rooms_that_cannot_be_read_say_why(
 
 
 # --- try a body ---------------------------------------------------------------------------------
+
+
+def test_an_empty_property_takes_its_rooms_from_beds24(admin: FlaskClient) -> None:
+    one = connect(make_property())
+    page = admin.get(f"/channels/{one.id}")
+    assert f'action="/channels/{one.id}/units"' in page.text
+    for said in ("Beds24’s rooms are being read.", "Beds24’s rooms are being read already."):
+        answer = press(admin, f"/channels/{one.id}/units")
+        assert said in said_on(admin.get(answer.location))
+    with transaction() as session:
+        sync = session.scalars(select(AccommodationSync)).one()
+    assert (sync.channel, sync.status, sync.trigger) == ("beds24", "pending", "manual")
 
 
 def body(**fields: Any) -> str:

@@ -37,7 +37,7 @@ from tests.web.channel_scenes import (
 from tests.web.forms import HTMX, complaint_at, press, said_on, value_of
 
 PAGES = ("", "/connect", "/secret", "/switch", "/map?room=610011", "/test")
-VERBS = ("/rooms", "/connect", "/secret", "/switch", "/map", "/retry", "/test")
+VERBS = ("/rooms", "/units", "/connect", "/secret", "/switch", "/map", "/retry", "/test")
 
 
 def test_channels_are_for_administrators(staff: FlaskClient) -> None:
