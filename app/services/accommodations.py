@@ -25,6 +25,7 @@ from app.models import (
 )
 from app.services import (
     audit,
+    booking_notices,
     channel_mapping_rows,
     channel_units,
     dependents,
@@ -250,7 +251,10 @@ def _change(
         _refuse_guests(session, row)
     home = row.property_id
     looked = pin_moves.look(session, [row.id]) if wanted["property_id"] != home else None
+    sold_as = row.room_type_id
     before, after = edits.apply(row, given)
+    if row.room_type_id != sold_as:  # its stays take a unit of the other kind from now on
+        booking_notices.everything_changed(session, [sold_as, row.room_type_id])
     if "is_active" in before:
         row.absent_since = None  # a person has spoken; the next sync does not bring it back
     found = Consequences()

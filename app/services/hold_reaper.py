@@ -83,7 +83,7 @@ def give_up(session: Session, reservation_id: UUID, reason: str, kind: str) -> b
     orders = orders_of(session, reservation_id)
     now = clock.utcnow()
     for order in orders:
-        # Passed by when somebody has it: whoever delivers locks the order first, then the stay.
+        # Passed by when somebody has it: a delivery in progress has the last word.
         free = session.scalar(
             select(ChannelEvent)
             .where(ChannelEvent.id == order.id)

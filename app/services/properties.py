@@ -25,6 +25,7 @@ from app.models import (
 from app.runtime import settings
 from app.services import (
     audit,
+    booking_notices,
     channel_mapping_rows,
     dependents,
     edits,
@@ -267,6 +268,8 @@ def change_room_type(room_type_id: UUID, changes: RoomTypeChanges, *, actor: Act
         before, after = edits.apply(row, changes.given())
         if before:
             audit.record(session, actor, "update", "room_type", row.id, before, after)
+        if "total_units" in before:
+            booking_notices.everything_changed(session, [row.id])
         session.flush()
         session.refresh(row)
     return row

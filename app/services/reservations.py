@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -19,7 +19,7 @@ from app.domain import change_detection
 from app.domain.states import FRONT_DESK, ReservationStatus
 from app.integrations.channels import ChannelReservation, ItemError
 from app.models import AuditEntry
-from app.services import holds, pin_plan, reservation_rows, room_status
+from app.services import booking_notices, holds, pin_plan, reservation_rows, room_status
 from app.services.reservation_copies import Candidate, prepare
 from app.services.reservation_differences import Change, Difference, difference
 from app.transaction import in_transaction, transaction
@@ -134,6 +134,8 @@ def cancel_vanished(
             ids = [change.stored["id"] for change in changes]
             pin_plan.plan(session, reservations=ids)
             room_status.follow(session, reservations=ids, actor=actor_label)
+            were = [change.stored for change in changes]
+            booking_notices.copies_changed(session, channel, were)
     return [change.stored["id"] for change in changes]
 
 
@@ -213,6 +215,7 @@ def _take_in(session: Session, batch: Sequence[Candidate], source: _Source) -> A
     if planned:
         pin_plan.plan(session, reservations=planned, accommodations=left)
         room_status.follow(session, reservations=planned, rooms=left, actor=source.label)
+    booking_notices.copies_changed(session, batch[0].copy.channel, _sleeping(found))
     return Applied(
         created=len(inserted),
         updated=len(found.changed),
@@ -222,6 +225,15 @@ def _take_in(session: Session, batch: Sequence[Candidate], source: _Source) -> A
         ids=(*inserted.values(), *(change.stored["id"] for change in found.changed)),
         warnings=tuple(found.warnings),
     )
+
+
+def _sleeping(found: Difference) -> Iterator[Mapping[str, Any]]:
+    """What came and what moved, as it was and as it is."""
+    yield from (row for _, row in found.new)
+    for change in found.changed:
+        if not change_detection.PLANNED.isdisjoint(change.fields):
+            yield change.stored
+            yield change.row
 
 
 def _end_hold(session: Session, change: Change) -> None:
