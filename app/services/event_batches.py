@@ -74,8 +74,11 @@ def start(
         raise Invalid.field("id", f"must name at most {MOST} events")
     if orders and deed is not RETRY:
         raise Invalid.field("pin_order", "PIN orders can only be retried")
+    now = clock.utcnow()
     with transaction() as session:
         batch = EventBatch(
+            created_at=now,
+            updated_at=now,
             verb=deed.verb,
             reason=None if deed.requeues else event_desk.good_reason(reason or ""),
             actor=actor.label,

@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from app.models import User
+from app.services import audit, event_batches, event_desk
 from tests.browser.axe import findings
 from tests.browser.conftest import PHONE, Desk
 from tests.events import make_event
@@ -39,12 +40,17 @@ def test_the_pages_hold_what_accessibility_asks(
         "done", house=house, entity_internal_id=stay.id,
         normalized_payload={"check_in_on": "2026-03-13", "status": "confirmed"},
     )  # fmt: skip
+    batch_id = event_batches.start(
+        event_desk.RETRY, [make_event(house=house).id, done.id], actor=audit.SYSTEM
+    )
+    event_batches.carry_out(batch_id)
     window = desk(**look)
     window.sign_in(people["admin"])
     for path in (
         "/events", "/events?group=none", "/events?status=any&q=FV", "/events?status=ignored",
         f"/events/{failed.id}", f"/events/{done.id}?form=normal", f"/events/{failed.id}/ignore",
-        "/events/retry?all=true", "/events/ignore?all=true",
+        "/events/retry?all=true", "/events/ignore?all=true", "/events/replay?all=true&status=any",
+        f"/events/batches/{batch_id}", f"/reservations/{stay.id}",
     ):  # fmt: skip
         page = window.open(path)
         assert findings(page) == [], path
@@ -74,6 +80,46 @@ def test_a_cause_is_selected_planned_and_retried(desk: Desks, people: dict[str, 
     assert page.locator("[data-bulk]").is_hidden()
     assert {reload(each).status for each in events} == {"received"}
     assert reload(other).status == "failed"
+
+
+def test_all_that_match_reach_beyond_the_page(desk: Desks, people: dict[str, User]) -> None:
+    house = make_property()
+    events = [make_event(house=house) for _ in range(27)]
+    stay = make_stay(make_accommodation(house), check_in=date(2026, 3, 12))
+    order = make_order(stay, status="failed", attempts=4, last_error_kind="lock_offline")
+    window = desk()
+    window.sign_in(people["admin"])
+    page = window.open("/events?group=none")
+    page.check("#pick-page")
+    assert page.inner_text(".bulk__count") == "25 selected"
+    page.click("#all-match")
+    assert page.inner_text(".bulk__count") == "All 28 selected"
+    assert page.locator("#all-match").is_hidden()
+    page.locator(f"#pick-{events[-1].id}").uncheck()  # one less is no longer all
+    assert page.inner_text(".bulk__count") == "25 selected"
+    page.click("#all-match")
+    page.click("#bulk-retry")
+    page.wait_for_selector("dialog h2:has-text('Retry 28 failed ones?')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".toast:has-text('28 failed ones are tried again')")
+    page.wait_for_selector("h2:has-text('Nothing has failed')")
+    assert {reload(each).status for each in events} == {"received"}
+    assert reload(order).status == "scheduled"
+    page.click(".toast >> text=See each")
+    page.wait_for_selector("h2:has-text('What became of each')")
+    assert page.locator("tbody tr").count() == 27
+
+
+def test_a_pin_order_is_retried_in_place(desk: Desks, people: dict[str, User]) -> None:
+    stay = make_stay(make_accommodation(), check_in=date(2026, 3, 12))
+    order = make_order(stay, status="failed", attempts=4, last_error_kind="lock_offline")
+    window = desk(viewport=PHONE)
+    window.sign_in(people["admin"])
+    page = window.open("/events")
+    page.click(f"#retry-{order.id}")
+    page.wait_for_selector(".toast:has-text('The PIN order is tried again')")
+    page.wait_for_selector("h2:has-text('Nothing has failed')")
+    assert reload(order).status == "scheduled"
 
 
 def test_ignoring_one_from_its_page(desk: Desks, people: dict[str, User]) -> None:
@@ -113,6 +159,7 @@ def test_without_scripts_everything_works(desk: Desks, people: dict[str, User]) 
     page.fill("#in-reason", "a test booking")
     page.click("text=Ignore 1 event >> nth=-1")
     assert "1 event is ignored" in page.inner_text("#main")
+    window.open("/events")
     page.click(f"#retry-{two.id}")
     assert "The event is tried again" in page.inner_text("#main")
     assert (reload(one).status, reload(two).status) == ("ignored", "received")
