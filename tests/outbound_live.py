@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import stamina
-from flask import Flask
+from flask import Flask, Response, request
 from sqlalchemy import select
 
 from app.domain.states import EventStatus
@@ -43,6 +43,8 @@ class Channel:
 
     app: Flask
     clock: Clock
+    #: when each call came, what it was, and the status of its answer
+    log: list[tuple[datetime, str, int]]
 
     @property
     def store(self) -> Any:
@@ -97,6 +99,13 @@ def channel(app: Flask, clock: Clock, tmp_path: Path) -> Iterator[Channel]:
             names = [f"{ref} {n}" for n in range(1, UNITS + 1)]
             house.rooms[ref] = Beds24Room(ref, house.id, f"Room {ref}", names, [], 100.0)
         world.beds24.properties[house.id] = house
+    log: list[tuple[datetime, str, int]] = []
+
+    @sandbox.after_request
+    def note(response: Response) -> Response:
+        log.append((clock.now, request.endpoint or "", response.status_code))
+        return response
+
     before = app.extensions["settings"]
     with running(sandbox) as base, stamina.set_testing(True, attempts=2):
         app.extensions["settings"] = dataclasses.replace(
@@ -106,7 +115,7 @@ def channel(app: Flask, clock: Clock, tmp_path: Path) -> Iterator[Channel]:
         )
         vendors.forget_clients()
         try:
-            yield Channel(sandbox, clock)
+            yield Channel(sandbox, clock, log)
         finally:
             vendors.forget_clients()
             app.extensions["settings"] = before
