@@ -144,6 +144,7 @@ def _recognise(
         known = rows[0]["external_id"] or found.adopted.get(rows[0]["id"])
         if known is None:
             found.adopted |= {row["id"]: external_id for row in rows}
+        if known is None or known == external_id:  # or somebody else has just noted it
             stored[external_id] = rows
             continue
         refused.add(external_id)

@@ -42,6 +42,7 @@ from tests.factories import (
     make_stay,
     reload,
 )
+from tests.services.test_pin_races import together
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -662,6 +663,40 @@ class TestForesight:
         assert seen(house.copy(units=2, accommodation_ref=f"{ROOM}:2")) == (0, 1, 0, 0)
         assert [r.status for r in rows()] == ["confirmed", "confirmed"]
         assert reload(rows()[0]).version == 1
+
+
+class TestTogether:
+    """A webhook, a poll and a sweep at the same moment."""
+
+    def test_two_writers_of_one_booking_of_several_units(self, app: Flask, house: House) -> None:
+        for n in range(4):
+            copies = [house.copy(f"{n}-{m}", units=3, check_in_on=date(2026, 3, 1)) for m in "ab"]
+            together(app, lambda c=copies: house.apply(*c), lambda c=copies: house.apply(*c[::-1]))
+            for copy in copies:
+                assert [stay.unit_no for stay in rows(copy.external_id)] == [1, 2, 3]
+
+    def test_our_own_booking_comes_back_twice_at_once(self, app: Flask, house: House) -> None:
+        for n in range(4):
+            ours = make_stay(
+                house.units[0],
+                check_in=date(2026, 4, 1 + 2 * n),
+                status="pending_sync",
+                source="direct",
+                channel=None,
+                external_id=None,
+                api_reference=f"turnkey-{n}",
+            )
+            copy = house.copy(
+                f"b{n}",
+                partner_ref=f"turnkey-{n}",
+                check_in_on=ours.check_in_on,
+                check_out_on=ours.check_out_on,
+            )
+            results: list[Applied] = []
+            together(app, *[lambda c=copy, found=results: found.append(house.apply(c))] * 3)
+            assert [result.errors for result in results] == [()] * 3
+            assert sum(result.updated for result in results) == 1
+            assert row(f"b{n}").id == ours.id
 
 
 def test_days_are_in_the_propertys_zone(house: House) -> None:

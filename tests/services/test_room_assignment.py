@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -51,6 +49,7 @@ from tests.factories import (
     make_stay,
     reload,
 )
+from tests.services.test_pin_races import together
 
 pytestmark = pytest.mark.usefixtures("app", "clock")
 
@@ -424,29 +423,6 @@ class TestKnownUnits:
         stay = roomless(kind, channel_room_ref="610011:3")
         room_assignment.assign_due(clock.set(DUE))
         assert where(stay) == meant.id
-
-
-def together(app: Flask, *works: Callable[[], object]) -> None:
-    """Run all at the same moment, each in a thread of its own; the first error is raised."""
-    barrier = threading.Barrier(len(works))
-    errors: list[BaseException] = []
-
-    def run(work: Callable[[], object]) -> None:
-        with app.app_context():
-            barrier.wait()
-            try:
-                work()
-            except BaseException as error:
-                errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
-    if errors:
-        raise errors[0]
 
 
 class TestTogether:
