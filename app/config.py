@@ -71,6 +71,8 @@ class Settings:
     room_sync_minutes: int = 5
     hold_minutes: int = 15
     hold_cap_minutes: int = 60
+    #: how long changed nights wait for company before they are told; prices wait four times that
+    outbound_gather_seconds: int = 5
     hold_reap_minutes: int = 5
     db_pool_size: int = 10
     web_threads: int = 8
@@ -284,6 +286,7 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
         "room_sync_minutes": reader.whole("ROOM_SYNC_MINUTES", 5, 0, 60),
         "hold_minutes": reader.whole("HOLD_MINUTES", 15, 1, 120),
         "hold_cap_minutes": reader.whole("HOLD_CAP_MINUTES", 60, 5, 24 * 60),
+        "outbound_gather_seconds": reader.whole("OUTBOUND_GATHER_SECONDS", 5, 0, 300),
         "hold_reap_minutes": reader.whole("HOLD_REAP_MINUTES", 5, 1, 60),
         "db_pool_size": reader.whole("DB_POOL_SIZE", 10, 1, 100),
         "web_threads": reader.whole("WEB_THREADS", 8, 1, 64),

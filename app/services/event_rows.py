@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -192,10 +192,13 @@ def fail(
     return again
 
 
-def postpone(work: Work, error: str, kind: str, pause: float | None) -> datetime | None:
+def postpone(
+    work: Work, error: str, kind: str, pause: float | None, *, ours: bool = False
+) -> datetime | None:
     """Put an event off that met a spent allowance, at no cost to its budget; when it comes again.
 
-    None when it has been put off often enough, and nothing is written (DECISIONS 13).
+    None when it has been put off often enough, and nothing is written (DECISIONS 13). `ours`: our
+    own count kept the call from being made, which may be so any number of times (C-27).
     """
     with transaction() as session:
         event = session.get_one(ChannelEvent, work.id, with_for_update=True)
@@ -204,6 +207,9 @@ def postpone(work: Work, error: str, kind: str, pause: float | None) -> datetime
         now = clock.utcnow()
         event.postponed += 1
         again = POSTPONED.next_attempt(event.postponed, now, at_least=pause)
+        if ours:
+            event.postponed -= 1
+            again = now + timedelta(seconds=max(pause or 0.0, 1.0))
         if again is None:
             event.postponed -= 1
             return None

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import EventStatus
 from app.errors import Unavailable
-from app.integrations.errors import IntegrationError, RateLimited, Rejected
+from app.integrations.errors import CreditsSpent, IntegrationError, RateLimited, Rejected
 from app.models import ChannelEvent
 from app.queue import client as queue
 from app.queue.interrupts import OutOfTime
@@ -128,7 +128,8 @@ def _take_in(work: Work) -> None:
 def _fail_or_postpone(work: Work, error: IntegrationError) -> None:
     """A vendor's 429 puts the event off without counting; anything else is a failed try."""
     if isinstance(error, RateLimited):
-        again = event_rows.postpone(work, error.message, error.kind, error.retry_after)
+        ours = isinstance(error, CreditsSpent)
+        again = event_rows.postpone(work, error.message, error.kind, error.retry_after, ours=ours)
         if again is not None:
             log.warning("event_postponed", event_id=str(work.id), retry_at=again.isoformat())
             return

@@ -21,6 +21,7 @@ from app import clock
 from app.domain.date_ranges import Range, merged
 from app.domain.states import ReservationStatus
 from app.models import ChannelEvent, Reservation
+from app.runtime import settings
 from app.services import outbound_rows
 from app.services.event_rows import OUTBOUND, WAITING
 from app.services.outbound_places import CHANNEL, connected, connection_of, place_of
@@ -35,8 +36,8 @@ Verb = Literal["create", "update", "cancel"]
 #: lowest first; a cancellation and a near arrival may also use the last credits
 URGENT, BOOKING, NIGHTS, PRICES = 0, 10, 20, 30
 NEAR = timedelta(hours=48)
-#: how long nights and prices wait for company: a burst of changes is one message
-GATHER = {AVAILABILITY: timedelta(seconds=5), RATES: timedelta(seconds=20)}
+#: prices can wait longer for company than free units
+RATES_GATHER = 4
 #: what a channel is told about: today and the 365 days after it
 HORIZON_DAYS = 365
 #: more separate ranges than this are sent as one from the first to the last
@@ -283,10 +284,16 @@ def _nights_changed(
             },
             "coalesce_key": key,
             "priority": NIGHTS if kind == AVAILABILITY else PRICES,
-            "next_attempt_at": now + GATHER[kind],
+            "next_attempt_at": now + gathering(kind),
             "received_at": now,
         },
     )
+
+
+def gathering(kind: str) -> timedelta:
+    """How long nights and prices wait for company: a burst of changes is one message."""
+    seconds = settings().outbound_gather_seconds
+    return timedelta(seconds=seconds if kind == AVAILABILITY else seconds * RATES_GATHER)
 
 
 def ranges_of(payload: dict[str, Any]) -> list[Range]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app import clock
@@ -214,18 +214,6 @@ def wake_followers(session: Session, event: ChannelEvent) -> None:
         .order_by(ChannelEvent.received_at, ChannelEvent.id)
     ).all()
     queue.enqueue_many([_alarm(id_, None) for id_ in waiting])
-
-
-def waiting_count(session: Session, line: Sequence[UUID]) -> int:
-    """How much is on its way to the channel."""
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(ChannelEvent)
-            .where(_in_line(line), ChannelEvent.status.in_(UNFINISHED))
-        )
-        or 0
-    )
 
 
 def _in_line(line: Sequence[UUID]) -> ColumnElement[bool]:

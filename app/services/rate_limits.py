@@ -88,24 +88,34 @@ _BEGUN = "(:now >= last_refill_at + :period OR last_refill_at > :now + :period)"
 _OPEN = "(blocked_until IS NULL OR blocked_until <= :now)"
 _ENOUGH = f"{_LEVEL} - :cost >= LEAST(:reserve, capacity / 2)"
 
+#: a connection's settings may say what the account has bought; it counts from the next period on
+_BOUGHT = """CASE WHEN jsonb_typeof(config -> 'credits_per_5_minutes') = 'number'
+    AND (config ->> 'credits_per_5_minutes')::numeric BETWEEN 1 AND 100000
+    THEN (config ->> 'credits_per_5_minutes')::numeric::int END"""
+
 _TAKE = text(f"""
-    UPDATE rate_limit_buckets
+    UPDATE rate_limit_buckets AS bucket
        SET tokens = {_LEVEL} - :cost,
+           capacity = COALESCE({_BOUGHT}, capacity),
+           refill_rate = COALESCE({_BOUGHT}, refill_rate),
            last_refill_at = CASE WHEN {_BEGUN} THEN :now ELSE last_refill_at END,
            blocked_until = NULL,
            updated_at = :now
-     WHERE channel_property_id = :id AND {_OPEN} AND {_ENOUGH}
+      FROM channel_properties
+     WHERE bucket.channel_property_id = :id AND channel_properties.id = :id
+       AND {_OPEN} AND {_ENOUGH}
     RETURNING tokens""")  # noqa: S608 - fragments of this module only
 _LOOK = text(f"""
     SELECT {_LEVEL} AS tokens, capacity, last_refill_at, blocked_until,
            {_OPEN} AS is_open, {_ENOUGH} AS enough, {_BEGUN} AS begun
       FROM rate_limit_buckets WHERE channel_property_id = :id""")  # noqa: S608
-_MAKE = text("""
+_MAKE = text(f"""
     INSERT INTO rate_limit_buckets
            (channel_property_id, tokens, capacity, refill_rate, last_refill_at, updated_at)
-    SELECT id, :capacity, :capacity, :capacity, :now, :now
-      FROM channel_properties WHERE id = :id
-    ON CONFLICT DO NOTHING""")
+    SELECT id, bought, bought, bought, :now, :now
+      FROM (SELECT id, COALESCE({_BOUGHT}, :capacity) AS bought
+              FROM channel_properties WHERE id = :id) AS connection
+    ON CONFLICT DO NOTHING""")  # noqa: S608
 #: a late answer of the period before says nothing about this one
 _CORRECT = text("""
     UPDATE rate_limit_buckets
@@ -153,8 +163,7 @@ def meter(session: Session, channel_property_id: UUID) -> Meter:
     bucket = _leader(session, channel_property_id)
     row = session.execute(_LOOK, _asked(bucket, now, 0, 0)).first()
     if row is None:
-        capacity = _capacity(session, bucket)
-        return Meter(capacity, capacity, None, None)
+        return Meter(CAPACITY, CAPACITY, None, None)
     full = row.begun or row.tokens >= row.capacity
     blocked = row.blocked_until if row.blocked_until and row.blocked_until > now else None
     return Meter(row.tokens, row.capacity, None if full else row.last_refill_at + PERIOD, blocked)
@@ -250,7 +259,7 @@ def _take(session: Session, bucket: UUID, cost: int, now: datetime, reserve: int
         row = session.execute(_LOOK, asked).first()
         if row is not None:
             return Wait(_until(row, now))
-        session.execute(_MAKE, {"id": bucket, "now": now, "capacity": _capacity(session, bucket)})
+        _make(session, bucket, now)
         left = session.scalar(_TAKE, asked)
     # Another one may have emptied it since; a connection that is gone has nothing to count.
     return Wait(now + PERIOD) if left is None else Taken(left)
@@ -288,8 +297,13 @@ def _block(session: Session, bucket: UUID, until: datetime) -> None:
     values = {"id": bucket, "until": until, "now": now}
     found: CursorResult[Any] = session.execute(_BLOCK, values)  # type: ignore[assignment]
     if not found.rowcount:
-        session.execute(_MAKE, {"id": bucket, "now": now, "capacity": _capacity(session, bucket)})
+        _make(session, bucket, now)
         session.execute(_BLOCK, values)
+
+
+def _make(session: Session, bucket: UUID, now: datetime) -> None:
+    """A full bucket, on first use (OUT-23)."""
+    session.execute(_MAKE, {"id": bucket, "now": now, "capacity": CAPACITY})
 
 
 def _asked(bucket: UUID, now: datetime, cost: int, reserve: int) -> dict[str, Any]:
@@ -301,17 +315,6 @@ def _asked(bucket: UUID, now: datetime, cost: int, reserve: int) -> dict[str, An
         "cost": cost,
         "reserve": reserve,
     }
-
-
-def _capacity(session: Session, channel_property_id: UUID) -> int:
-    """100, unless the connection's settings name what the account has bought (C-26)."""
-    config = session.scalar(
-        select(ChannelProperty.config).where(ChannelProperty.id == channel_property_id)
-    )
-    wanted = (config or {}).get("credits_per_5_minutes")
-    if isinstance(wanted, int) and not isinstance(wanted, bool) and 1 <= wanted <= 100_000:
-        return wanted
-    return CAPACITY
 
 
 def _leader(session: Session, channel_property_id: UUID) -> UUID:

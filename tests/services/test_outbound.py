@@ -194,7 +194,7 @@ def test_nights_of_a_burst_wait_together(sold: Sold, clock: Clock) -> None:
     nights(sold.kind.id, 20, 20)
     (event,) = events()
     assert event.payload["ranges"] == [["2026-03-13", "2026-03-17"], ["2026-03-30", "2026-03-30"]]
-    assert event.next_attempt_at == clock.now + outbound.GATHER[outbound.AVAILABILITY]
+    assert event.next_attempt_at == clock.now + timedelta(seconds=5)
     assert event.entity_external_id == sold.room_ref
 
 

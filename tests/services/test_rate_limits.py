@@ -14,12 +14,13 @@ from flask import Flask
 from app.integrations.channels.beds24_tokens import Credits, Tokens
 from app.integrations.errors import CreditsSpent, RateLimited
 from app.models import RateLimitBucket
-from app.services import channel_accounts, rate_limits
+from app.services import channel_accounts, event_rows, rate_limits
 from app.services.rate_limits import Taken, Wait
 from app.transaction import transaction
 from tests.conftest import Clock
-from tests.factories import make_property
-from tests.outbound import connect
+from tests.events import make_event
+from tests.factories import make_property, reload
+from tests.outbound import change, connect
 
 pytestmark = pytest.mark.usefixtures("app")
 FIVE = timedelta(minutes=5)
@@ -156,6 +157,16 @@ def test_properties_of_an_account_share_one_bucket(app: Flask, clock: Clock) -> 
 def test_a_bought_limit_is_taken_from_the_connection(app: Flask, clock: Clock) -> None:
     house = connect(make_property(), config={"credits_per_5_minutes": 200})
     assert rate_limits.take(house.id) == Taken(199)
+    change(house, config={"credits_per_5_minutes": 300})
+    rate_limits.take(house.id)
+    clock.move(minutes=5)
+    assert rate_limits.take(house.id) == Taken(299)
+
+
+@pytest.mark.parametrize("nonsense", ["200", None, 0, 10**12, True, [200]])
+def test_nonsense_for_a_limit_is_no_limit(nonsense: Any, app: Flask, clock: Clock) -> None:
+    house = connect(make_property(), config={"credits_per_5_minutes": nonsense})
+    assert rate_limits.take(house.id) == Taken(99)
 
 
 def test_the_hooks_count_every_call_and_heed_every_answer(app: Flask, clock: Clock) -> None:
@@ -203,3 +214,15 @@ def test_the_meter_shows_how_the_account_stands(house: UUID, clock: Clock) -> No
     assert now().blocked_until == clock.now + FIVE
     clock.move(minutes=5)
     assert now() == rate_limits.Meter(100, 100, None, None)
+
+
+def test_an_inbound_event_waits_for_our_own_credits_as_long_as_it_takes(clock: Clock) -> None:
+    event = make_event("received", next_attempt_at=clock.now)
+    for _ in range(5):
+        work = event_rows.claim(event.id)
+        assert work is not None
+        again = event_rows.postpone(work, "the credits are spent", "no_credits", 30.0, ours=True)
+        assert again == clock.now + timedelta(seconds=30)
+        clock.set(again)
+    left = reload(event)
+    assert (left.status, left.attempts, left.postponed) == ("retrying", 0, 0)
