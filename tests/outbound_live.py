@@ -141,13 +141,14 @@ def edit(stay: Reservation, verb: outbound.Verb = "update", **values: Any) -> An
         return outbound.booking_changed(session, row.id, verb)
 
 
-def waiting() -> list[tuple[Any, datetime]]:
+def waiting(limit: int | None = None) -> list[tuple[Any, datetime]]:
     """What has not ended, by when it is due."""
     with transaction() as session:
         rows = session.execute(
             select(ChannelEvent.id, ChannelEvent.next_attempt_at, ChannelEvent.lease_until)
             .where(ChannelEvent.direction == "outbound", ChannelEvent.status.in_(UNFINISHED))
             .order_by(ChannelEvent.next_attempt_at, ChannelEvent.priority)
+            .limit(limit)
         )
         return [(id_, due or lease) for id_, due, lease in rows]
 
