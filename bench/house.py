@@ -134,6 +134,7 @@ def open_house(directory: Path, *, scale: float) -> Iterator[House]:
             "STAYS_API_URL": "http://127.0.0.1:9",
             "STAYS_API_KEY": "bench",
             "STAYS_WEBHOOK_SECRET": "bench-webhook-secret",
+            "BEDS24_WEBHOOK_SECRET": "bench-webhook-secret",
             "LOG_LEVEL": "WARNING",
             "TURNKEY_VAR": str(directory / "var"),
         }
