@@ -30,6 +30,7 @@ from app.services import (
     contention,
     direct_bookings,
     edits,
+    front_desk,
     holds,
     listing,
     outbound,
@@ -132,15 +133,23 @@ def _change(reservation_id: UUID, changes: BookingChanges, actor: Actor) -> Chan
         touched = _touched(row, rows, wanted)
         before = [span_of(session, each) for each in touched]
         _make_room(session, row, touched, wanted, more)
-        left = {each.accommodation_id for each in touched if each.accommodation_id is not None}
+        had = {each.id: each.accommodation_id for each in touched}
+        left = {room for room in had.values() if room is not None}
         for each in touched:
             _apply(session, each, wanted, house, actor, own=each.id == row.id)
         session.flush()
+        vacated = {
+            room
+            for each in touched
+            if each.status == Status.CHECKED_IN
+            and (room := had[each.id]) is not None
+            and room != each.accommodation_id
+        }
         added = _add(session, row, more, actor)
         _tell(session, row, touched, before, placed=not PLACED.isdisjoint(wanted))
         ids = [each.id for each in (*touched, *added)]
         pin_plan.plan(session, reservations=ids, accommodations=left)
-        room_status.follow(session, reservations=ids, rooms=left, actor=actor.label)
+        room_status.follow(session, reservations=ids, rooms=left, left=vacated, actor=actor.label)
         if not PLACED.isdisjoint(wanted):
             booking_outcomes.forget_alerts(session, row, overbooked_only=True)
         for each in (*touched, *added):
@@ -232,6 +241,8 @@ def _make_room(
         _require(session, touched, room_type_id, (first, last), more)
     if not moves:
         return
+    if row.status == Status.CHECKED_IN and "accommodation_id" in wanted:
+        _require_fit(session, row, wanted["accommodation_id"])
     if wanted.get("accommodation_id") is not None:
         direct_bookings.take_room(
             session, wanted["accommodation_id"], room_type_id, (first, last), but=row.id
@@ -246,6 +257,17 @@ def _make_room(
             room = session.get_one(Accommodation, stays)
             message = f"{room.name} is taken on some of these nights: name another room, or none"
             raise Conflict(message, [FieldError("accommodation_id", message)])
+
+
+def _require_fit(session: Session, row: Reservation, room_id: UUID | None) -> None:
+    """A guest who is here moves now: raises Conflict with every reason why not into this room."""
+    room = room_status.lock(session, [room_id]).get(room_id) if room_id is not None else None
+    if room is None:
+        found = ["the guest has arrived: name the room they move to"]
+    else:
+        found = front_desk.against_room(session, row, room)
+    if found:
+        raise Conflict("; ".join(found), [FieldError("accommodation_id", each) for each in found])
 
 
 def _require(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain.room_status import READY, STICKY, RoomStatus
 from app.domain.states import ReservationStatus as Status
 from app.errors import Conflict, FieldError, Invalid, NotFound
-from app.models import Accommodation, Property, Reservation
+from app.models import Accommodation, MaintenanceBlock, Property, Reservation
 from app.services import audit, pin_plan, room_occupancy, room_status
 from app.services.audit import Actor
 from app.services.room_status import Facts
@@ -51,6 +51,22 @@ def foresee_check_in(reservation_id: UUID, accommodation_id: UUID | None = None)
 def foresee_check_out(reservation_id: UUID) -> Validation:
     """What `check_out` would say; nothing is changed. Raises NotFound."""
     return _foresee(lambda session: _departure(session, reservation_id)[1])
+
+
+def next_guest(room_id: UUID, but: UUID) -> Reservation | None:
+    """Who comes into the room after the stay `but`."""
+    with transaction() as session:
+        return session.scalars(
+            select(Reservation)
+            .where(
+                Reservation.accommodation_id == room_id,
+                Reservation.id != but,
+                Reservation.status.in_((*ARRIVING, Status.PENDING)),
+                Reservation.check_out_at > clock.utcnow(),
+            )
+            .order_by(Reservation.check_in_at, Reservation.id)
+            .limit(1)
+        ).first()
 
 
 def check_in(
@@ -129,7 +145,7 @@ def _arrival(
     room = room_status.lock(session, [room_id]).get(room_id)
     if room is None:
         raise Invalid.field("accommodation_id", "no such accommodation")
-    errors += _room_errors(session, stay, room)
+    errors += against_room(session, stay, room)
     return stay, Validation(tuple(errors), _warnings(room), room)
 
 
@@ -165,11 +181,14 @@ def _status_errors(stay: Reservation) -> list[str]:
     return [f"the stay is {_words(stay.status)}"]
 
 
-def _room_errors(session: Session, stay: Reservation, room: Facts) -> list[str]:
+def against_room(session: Session, stay: Reservation, room: Facts) -> list[str]:
+    """Every reason why the guest of a stay cannot be in a room right now; the room is locked."""
     errors = []
     if room.status in STICKY:
         what = "out of service" if room.status == RoomStatus.OUT_OF_SERVICE else "under maintenance"
         errors.append(f"room {room.number} is {what}")
+    elif (block := _closed_until(session, stay, room)) is not None:
+        errors.append(f"room {room.number} is under maintenance until {block}")
     if room.occupied:
         other = session.scalars(
             select(Reservation)
@@ -183,6 +202,18 @@ def _room_errors(session: Session, stay: Reservation, room: Facts) -> list[str]:
         if other is not None:
             errors.append(f"room {room.number} is occupied by {other.guest_name or other.ref}")
     return errors
+
+
+def _closed_until(session: Session, stay: Reservation, room: Facts) -> date | None:
+    """The end of the maintenance that has the room tonight."""
+    today = clock.local_today(session.get_one(Property, stay.property_id).timezone)
+    return session.scalar(
+        select(func.max(MaintenanceBlock.end_date)).where(
+            MaintenanceBlock.accommodation_id == room.id,
+            MaintenanceBlock.start_date <= today,
+            MaintenanceBlock.end_date > today,
+        )
+    )
 
 
 def _other_room_errors(
