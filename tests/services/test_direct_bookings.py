@@ -268,6 +268,7 @@ def test_a_success_after_the_end_is_taken_back(
     with transaction() as session:
         direct_bookings.confirmed(session, stay.id, "70000200", clock.now)
     assert (reload(stay).status, reload(stay).sync_error) == ("confirmed", None)
+    assert [hold.status for hold in holds_of(stay)] == ["confirmed"]
     assert alerts() == []
     with transaction() as session:
         assert pin_views.views(session, [stay.id])[stay.id].state == "awaiting"
