@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, CursorResult, select, text
+from sqlalchemy import CursorResult, Select, SQLColumnExpression, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,8 @@ from app import clock
 from app.domain.retries import RetryPolicy
 from app.integrations.channels.beds24_tokens import Credits
 from app.integrations.errors import CreditsSpent, RateLimited
-from app.models import ChannelProperty
+from app.models import ChannelAccount, ChannelProperty
+from app.runtime import secret_vault, settings
 from app.services import channel_accounts
 from app.transaction import transaction
 
@@ -170,15 +171,9 @@ def meter(session: Session, channel_property_id: UUID) -> Meter:
 
 
 def peers(session: Session, channel_property_id: UUID) -> list[UUID]:
-    """The connections that spend from the same bucket, this one among them."""
-    own = _account_of(session, channel_property_id)
-    if own is None:
-        return [channel_property_id]
-    found = session.scalars(
-        select(ChannelProperty.id)
-        .where(ChannelProperty.channel_name == channel_accounts.BEDS24, _uses(session, own))
-        .order_by(ChannelProperty.id)
-    )
+    """The connections that spend from the same bucket, the one that leads them first."""
+    own = select(_speaks()).where(ChannelProperty.id == channel_property_id).scalar_subquery()
+    found = session.scalars(_line().where(_speaks().is_not_distinct_from(own)))
     return list(found) or [channel_property_id]
 
 
@@ -318,31 +313,33 @@ def _asked(bucket: UUID, now: datetime, cost: int, reserve: int) -> dict[str, An
 
 
 def _leader(session: Session, channel_property_id: UUID) -> UUID:
-    """The connection whose row is the bucket of the account (DECISIONS 13); without an account,
-    the connection itself."""
-    account_id = _account_of(session, channel_property_id)
-    found = _leader_of_account(session, account_id) if account_id is not None else None
-    return found or channel_property_id
-
-
-def _account_of(session: Session, channel_property_id: UUID) -> UUID | None:
-    own = session.scalar(
-        select(ChannelProperty.account_id).where(ChannelProperty.id == channel_property_id)
-    )
-    return own or channel_accounts.environment(session)
+    """The connection whose row is the bucket of the account (DECISIONS 13)."""
+    return peers(session, channel_property_id)[0]
 
 
 def _leader_of_account(session: Session, account_id: UUID) -> UUID | None:
-    return session.scalar(
+    return session.scalar(_line().where(_speaks() == account_id).limit(1))
+
+
+def _line() -> Select[UUID]:
+    return (
         select(ChannelProperty.id)
-        .where(ChannelProperty.channel_name == channel_accounts.BEDS24, _uses(session, account_id))
+        .where(ChannelProperty.channel_name == channel_accounts.BEDS24)
         .order_by(ChannelProperty.created_at, ChannelProperty.id)
-        .limit(1)
     )
 
 
-def _uses(session: Session, account_id: UUID) -> ColumnElement[bool]:
-    uses = ChannelProperty.account_id == account_id
-    if channel_accounts.is_environment(session, account_id):
-        uses = uses | ChannelProperty.account_id.is_(None)
-    return uses
+def _speaks() -> SQLColumnExpression[UUID | None]:
+    """The account that speaks for a connection: its own, else the environment's."""
+    token = settings().beds24_refresh_token
+    if token is None:
+        return ChannelProperty.account_id
+    shared = (
+        select(ChannelAccount.id)
+        .where(
+            ChannelAccount.channel_name == channel_accounts.BEDS24,
+            ChannelAccount.seed_fingerprint == secret_vault().fingerprint(token),
+        )
+        .scalar_subquery()
+    )
+    return func.coalesce(ChannelProperty.account_id, shared)

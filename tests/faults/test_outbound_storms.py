@@ -25,11 +25,12 @@ from app.models import (
     RateLimitBucket,
     Reservation,
 )
+from app.sandbox.beds24_records import Beds24Booking
 from app.services import availability, holds, outbound, outbound_delivery, rate_limits
 from app.transaction import transaction
 from tests.conftest import Clock
 from tests.factories import reload
-from tests.outbound import Sold, events, make_sold
+from tests.outbound import Sold, booked, change, events, make_sold, told
 from tests.outbound_live import (
     Channel,
     attempts,
@@ -172,6 +173,28 @@ class House:
         self.ended: list[Reservation] = []
         self.deeds = (self.sell, self.change, self.cancel, self.block, self.price)
 
+    def open(self, channel: Channel, stays: int) -> None:
+        """What was sold on the days before; the channel has it."""
+        with channel.store.open() as world:
+            for _ in range(stays):
+                room, arrival = self.dice.choice(self.rooms), self.dice.randrange(60)
+                stay = booked(room, check_in=FIRST + arrival * DAY)
+                ref = world.beds24.take_booking_id()
+                name = f"turnkey-{ref}"
+                self.live.append(change(told(stay, str(ref)), api_reference=name))
+                world.beds24.bookings[ref] = Beds24Booking(
+                    id=ref,
+                    property_id=51001,
+                    room_id=int(room.room_ref),
+                    unit_id=None,
+                    status="confirmed",
+                    arrival=stay.check_in_on.isoformat(),
+                    departure=stay.check_out_on.isoformat(),
+                    booked_at=0.0,
+                    modified_at=0.0,
+                    api_reference=name,
+                )
+
     def act(self) -> None:
         (deed,) = self.dice.choices(self.deeds, weights=(12, 15, 5, 50, 18))
         deed()
@@ -239,6 +262,7 @@ def test_a_days_changes_go_through_a_hundred_credits_per_period(
         make_sold(sold.house, connection=sold.connection, room_ref="610013", total_units=40),
     ]
     house = House(rooms, clock)
+    house.open(channel, 200)
     opening = clock.set(datetime(2026, 3, 10, 9, 0, tzinfo=UTC))
     # a rush at nine, then the rest of the day
     moments = [opening] * 900 + sorted(

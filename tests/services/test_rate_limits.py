@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
@@ -145,13 +146,34 @@ def test_properties_of_an_account_share_one_bucket(app: Flask, clock: Clock) -> 
         account = channel_accounts.adopt(session, Tokens("refresh-1"), "token")
     first = connect(make_property(), account_id=account)
     second = connect(make_property(), "51002", account_id=account)
-    other = connect(make_property(), "51003")
+    with transaction() as session:
+        alone = channel_accounts.adopt(session, Tokens("refresh-2"), "token")
+    other = connect(make_property(), "51003", account_id=alone)
     spend(first.id, 60)
     spend(second.id, 40)
     assert isinstance(rate_limits.take(first.id), Wait)
     assert rate_limits.take(other.id) == Taken(99)
     with transaction() as session:
         assert session.query(RateLimitBucket).count() == 2
+
+
+def test_whoever_has_no_account_speaks_through_the_environments(
+    app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a connection that was given the very same token."""
+    shared = dataclasses.replace(app.extensions["settings"], beds24_refresh_token="refresh-env")
+    monkeypatch.setitem(app.extensions, "settings", shared)
+    first, second = connect(make_property()), connect(make_property(), "51002")
+    assert rate_limits.take(first.id) == Taken(99)
+    with transaction() as session:
+        account = channel_accounts.environment(session)
+        assert account is not None
+    change(second, account_id=account)
+    assert rate_limits.take(second.id) == Taken(98)
+    rate_limits.hooks(account).before_call()
+    assert rate_limits.take(first.id) == Taken(96)
+    with transaction() as session:
+        assert set(rate_limits.peers(session, second.id)) == {first.id, second.id}
 
 
 def test_a_bought_limit_is_taken_from_the_connection(app: Flask, clock: Clock) -> None:
