@@ -106,6 +106,7 @@ def _plain(house: House, kind: uuid.UUID, count: int) -> float:
         channel = found[0] if found else None
         connection.commit()
         for _ in range(count):
+            time.sleep(random.uniform(0, 2 * PAUSE / WRITERS))  # as often as the fifty together
             first, last = _nights()
             begin = time.perf_counter()
             row = connection.execute(_LOCK, [kind]).fetchone()

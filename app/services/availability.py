@@ -128,7 +128,7 @@ def free_rooms(
     stay = exists().where(
         Reservation.accommodation_id == Accommodation.id,
         Reservation.status.in_(OCCUPIES),
-        *_overlaps(first, last),
+        *overlaps(first, last),
         Reservation.id != (but or UUID(int=0)),
     )
     block = exists().where(
@@ -166,7 +166,7 @@ def _nights(
     }
 
 
-def _overlaps(first: date, last: date) -> tuple[Any, ...]:
+def overlaps(first: date, last: date) -> tuple[Any, ...]:
     """Stays with a night in the range; the instants have an index, the days have none."""
     return (
         Reservation.check_in_on < last,
@@ -193,7 +193,7 @@ def _taken(room_type_ids: Collection[UUID], first: date, last: date) -> Any:
         .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id)
         .where(
             Reservation.status.in_(RESERVED),
-            *_overlaps(first, last),
+            *overlaps(first, last),
             or_(
                 in_a_room,
                 and_(

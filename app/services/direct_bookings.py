@@ -52,6 +52,7 @@ __all__ = ["Booked", "NewBooking", "confirmed", "copies_of", "create", "failed",
 log = structlog.get_logger(__name__)
 
 CENT = Decimal("0.01")
+KEY_USED = "this Idempotency-Key was used for another booking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def tell_channel(session: Session, rows: Sequence[Reservation]) -> list[Inventor
     of are confirmed at once, and it is told of the nights instead."""
     kept, untold = [], []
     for row in rows:
-        if outbound.booking_changed(session, row.id, "create") is not None:
+        if outbound.booking_made(session, row) is not None:
             kept.append(holds.place(session, row))
         else:
             row.status = ReservationStatus.CONFIRMED
@@ -291,7 +292,7 @@ def _answered(session: Session, reference: str, new: NewBooking) -> Booked | Non
         )
     )
     if request != _digest(new):
-        raise Conflict("this Idempotency-Key was used for another booking")
+        raise Conflict(KEY_USED)
     ids = [row.id for row in rows]
     kept = session.scalars(
         select(InventoryHold)

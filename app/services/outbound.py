@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -33,8 +33,9 @@ AVAILABILITY, RATES = "pms.availability.update", "pms.rate.update"
 BOOKINGS = (CREATE, UPDATE, CANCEL)
 Verb = Literal["create", "update", "cancel"]
 
-#: lowest first; a cancellation and a near arrival may also use the last credits
-URGENT, BOOKING, NIGHTS, PRICES = 0, 10, 20, 30
+#: lowest first; a cancellation and a near arrival may also use the last credits, and a new booking
+#: goes before changes, since its hold runs out
+URGENT, NEW, BOOKING, NIGHTS, PRICES = 0, 5, 10, 20, 30
 NEAR = timedelta(hours=48)
 #: prices can wait longer for company than free units
 RATES_GATHER = 4
@@ -70,6 +71,22 @@ def booking_changed(session: Session, reservation_id: UUID, verb: Verb) -> UUID 
     if verb == "cancel":
         return _cancel(session, connection, first, rows, waiting)
     return _put(session, connection, first, rows, waiting, verb)
+
+
+def booking_made(session: Session, row: Reservation) -> UUID | None:
+    """Owe the channel a stay that this transaction has written: what `booking_changed` does for
+    "create", without looking for what cannot be there yet."""
+    session.flush()
+    connection = connection_of(session, row.property_id)
+    if connection is None:
+        _say_nothing("not_connected", row, "create")
+        return None
+    if place_of(session, connection, row.room_type_id, row.accommodation_id) is None:
+        _say_nothing("not_mapped", row, "create")
+        return None
+    _give_reference(session, [row])
+    key, now = _version_key(row, CREATE), clock.utcnow()
+    return outbound_rows.record(session, _event(connection, CREATE, row, describe([row]), key, now))
 
 
 def availability_changed(
@@ -154,7 +171,7 @@ def _put(
     for event in waiting:
         if event.event_type != CANCEL and event.sent_at is None:
             event.payload = describe(rows)
-            outbound_rows.hurry(event, _priority(verb, first))
+            outbound_rows.hurry(event, _priority(event.event_type, first))
             return event.id
     kind = CREATE if verb == "create" else UPDATE
     return _record_booking(session, connection, kind, first, rows)
@@ -201,29 +218,42 @@ def _record_booking(
     # The order of a booking's events is their moment: two of one instant must not tie.
     at = now if latest is None or latest < now else latest + timedelta(microseconds=1)
     payload = describe(rows)
-    return outbound_rows.record(
-        session,
-        {
-            "channel_property_id": connection,
-            "event_type": kind,
-            "entity_type": "booking",
-            "entity_internal_id": first.id,
-            "entity_external_id": first.external_id,
-            "idempotency_key": _booking_key(session, first, kind, payload),
-            "payload": payload,
-            "coalesce_key": f"booking:{first.id}",
-            "priority": _priority("cancel" if kind == CANCEL else "update", first),
-            "next_attempt_at": now,
-            "received_at": at,
-        },
-    )
+    key = _booking_key(session, first, kind, payload)
+    return outbound_rows.record(session, _event(connection, kind, first, payload, key, at))
+
+
+def _event(
+    connection: UUID,
+    kind: str,
+    first: Reservation,
+    payload: dict[str, Any],
+    key: str,
+    at: datetime,
+) -> dict[str, Any]:
+    return {
+        "channel_property_id": connection,
+        "event_type": kind,
+        "entity_type": "booking",
+        "entity_internal_id": first.id,
+        "entity_external_id": first.external_id,
+        "idempotency_key": key,
+        "payload": payload,
+        "coalesce_key": f"booking:{first.id}",
+        "priority": _priority(kind, first),
+        "next_attempt_at": clock.utcnow(),
+        "received_at": at,
+    }
+
+
+def _version_key(first: Reservation, kind: str) -> str:
+    version = f"{first.version}-cancel" if kind == CANCEL else str(first.version)
+    return f"outbound:{first.property_id}-booking-{first.id}-{version}"
 
 
 def _booking_key(session: Session, first: Reservation, kind: str, payload: dict[str, Any]) -> str:
     """Made from the version, so that the same change recorded twice is one event (C-23). A change
     that no version tells from the one before it still is a change."""
-    version = f"{first.version}-cancel" if kind == CANCEL else str(first.version)
-    key = f"outbound:{first.property_id}-booking-{first.id}-{version}"
+    key = _version_key(first, kind)
     known = session.scalar(select(ChannelEvent.payload).where(ChannelEvent.idempotency_key == key))
     if known is None or known == payload:
         return key
@@ -315,9 +345,10 @@ def _give_reference(session: Session, rows: Sequence[Reservation]) -> None:
     session.flush()
 
 
-def _priority(verb: Verb, first: Reservation) -> int:
-    near = first.check_in_at - clock.utcnow() <= NEAR
-    return URGENT if verb == "cancel" or near else BOOKING
+def _priority(kind: str, first: Reservation) -> int:
+    if kind == CANCEL or first.check_in_at - clock.utcnow() <= NEAR:
+        return URGENT
+    return NEW if kind == CREATE else BOOKING
 
 
 def _say_nothing(reason: str, first: Reservation, verb: Verb) -> None:
