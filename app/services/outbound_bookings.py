@@ -35,7 +35,7 @@ from app.integrations.errors import (
     Unconfirmed,
     Unreachable,
 )
-from app.models import ChannelEvent, ChannelProperty, Reservation
+from app.models import ChannelEvent, ChannelProperty, Property, Reservation
 from app.services import booking_outcomes, event_rows, outbound, outbound_claims, outbound_rows
 from app.services.event_rows import Work
 from app.services.outbound import CANCEL, GONE, units_of
@@ -103,7 +103,7 @@ def load(work: Work) -> Task | None:
             work=work,
             key=event.idempotency_key,
             reservation_id=first.id,
-            order=_order(rows, place),
+            order=_order(rows, place, _currency(session, first)),
             external_id=there,
             gone=_gone(rows, event.event_type),
             mapped=place is not None,
@@ -170,7 +170,12 @@ def note_success(session: Session, channel_property_id: UUID, now: datetime) -> 
     )
 
 
-def _order(rows: Sequence[Reservation], place: Place | None) -> Order:
+def _currency(session: Session, first: Reservation) -> str:
+    """What Beds24 takes every price to be in: a booking there names no currency (§4.3)."""
+    return session.get_one(Property, first.property_id).currency
+
+
+def _order(rows: Sequence[Reservation], place: Place | None, currency: str) -> Order:
     first = rows[0]
     units = sum(row.status not in GONE for row in rows)
     owner = Booking(first.source, first.partner, first.status, first.check_in_on).owner
@@ -185,7 +190,7 @@ def _order(rows: Sequence[Reservation], place: Place | None) -> Order:
         guest_phone=first.guest_phone,
         adults=first.adults,
         children=first.children,
-        amount=first.amount,
+        amount=first.amount if first.currency in (None, currency) else None,
         reference=first.api_reference,
         sold_elsewhere=owner is not None,
     )

@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 VENDOR = "beds24"
 #: how often the channel may refuse a call before that costs an attempt (DECISIONS 13)
 REFUSALS = 3
+LOOK = "what was sent may have arrived, so look for the booking in Beds24 as well"
 #: a deadlock, a lock not had in time
 CONTENTION = ("40P01", "55P03")
 
@@ -186,7 +187,8 @@ def _fail(work: Work, reason: str, kind: str, heals: bool, pause: float | None =
             again = policy.next_attempt(event.attempts + 1, clock.utcnow()) if heals else None
             if work.event_type in BOOKINGS and event.entity_internal_id is not None:
                 if again is None:
-                    outbound_bookings.give_up(session, event.entity_internal_id, reason)
+                    said = reason if event.sent_at is None else f"{reason}; {LOOK}"
+                    outbound_bookings.give_up(session, event.entity_internal_id, said)
                 else:
                     _keep_held(session, work, again)
             found = event_rows.fail(work, reason, kind, heals=heals, pause=pause)

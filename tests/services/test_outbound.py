@@ -170,7 +170,7 @@ def test_the_urgent_comes_first(sold: Sold, clock: Clock) -> None:
     with transaction() as session:
         outbound.rates_changed(session, sold.kind.id, TODAY, TODAY)
     found = {event.entity_internal_id: event.priority for event in events()[:3]}
-    assert found == {far.id: 10, near.id: 0, gone.id: 0}
+    assert found == {far.id: 5, near.id: 0, gone.id: 0}
     assert [event.priority for event in events()[3:]] == [20, 30]
 
 

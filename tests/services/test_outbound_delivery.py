@@ -14,7 +14,10 @@ from app.domain.states import EventStatus
 from app.models import ChannelEvent, ChannelProperty, InventoryHold, Rate, Reservation
 from app.queue.interrupts import HandBack
 from app.services import (
+    booking_changes,
+    booking_ends,
     booking_outcomes,
+    direct_bookings,
     event_desk,
     outbound,
     outbound_bookings,
@@ -23,6 +26,7 @@ from app.services import (
     rate_limits,
 )
 from app.services.audit import SYSTEM
+from app.services.booking_inputs import BookingChanges, NewBooking
 from app.transaction import transaction
 from tests.conftest import Clock
 from tests.factories import make_accommodation, make_room_type, reload
@@ -319,6 +323,49 @@ class TestLostAnswers:
         assert (event.status, event.attempts) == ("received", 0)
         deliver_due(clock)
         assert len(channel.bookings) == 1
+
+
+class TestDesk:
+    def test_from_the_desk_to_the_channel_and_back(
+        self, sold: Sold, channel: Channel, clock: Clock
+    ) -> None:
+        """Sold, changed and cancelled by the services that pages and API call."""
+        new = NewBooking.model_validate(
+            {
+                "property_id": sold.house.id,
+                "room_type_id": sold.kind.id,
+                "check_in": "2026-04-20",
+                "check_out": "2026-04-23",
+                "guest_name": "Ana Souza",
+                "units": 2,
+                "amount": "500.00",
+            }
+        )
+        made = direct_bookings.create(new, actor=SYSTEM)
+        assert {stay.status for stay in made.reservations} == {"pending_sync"}
+        deliver_all(clock)
+        first, second = (reload(stay) for stay in made.reservations)
+        assert {first.status, second.status} == {"confirmed"}
+        assert {first.external_id, second.external_id} == {str(b.id) for b in channel.bookings}
+        assert [b.price for b in channel.bookings] == [250.0, 250.0]
+        changes = BookingChanges.model_validate(
+            {"version": first.version, "check_out": "2026-04-25"}
+        )
+        booking_changes.change(first.id, changes, actor=SYSTEM)
+        booking_ends.cancel(second.id, actor=SYSTEM)
+        deliver_all(clock)
+        there = {b.api_reference: b for b in channel.bookings}
+        assert there[first.api_reference or ""].departure == "2026-04-25"
+        assert there[second.api_reference or ""].status == "cancelled"
+        assert channel.left(610011, date(2026, 4, 24)) == 39
+        assert channel.left(610011, date(2026, 4, 21)) == 39
+
+    def test_another_currency_is_not_taken_for_the_houses(
+        self, sold: Sold, channel: Channel, clock: Clock
+    ) -> None:
+        book(sold, amount=500, currency="USD")
+        deliver_all(clock)
+        assert channel.booking.price == 0.0
 
 
 class TestRefusals:
