@@ -144,7 +144,8 @@ def _block(
         create=False,
     )[copy.accommodation_ref]
     if isinstance(place, NoPlace):
-        raise Refused(place.reason, place.kind, place.waiting_for)
+        ref = copy.accommodation_ref
+        raise Refused(place.reason, place.kind, place.waiting_for, ref=ref)
     if known.stays:
         applied = _apply(copy, version, channel_property_id)
         if applied.stale:
@@ -204,7 +205,8 @@ def _apply(copy: ChannelReservation, version: Version, channel_property_id: UUID
         channel_property_id=channel_property_id,
     )
     for error in applied.errors:
-        raise Refused(error.reason, error.kind, error.waiting_for)
+        ref = copy.accommodation_ref
+        raise Refused(error.reason, error.kind, error.waiting_for, ref=ref)
     return applied
 
 

@@ -154,7 +154,7 @@ def _look_at_room(work: Work, event: Beds24Event) -> Calendar:
         )[room_ref]
         read_at = channel_calendars.read_at(session, work.channel_property_id, room_ref)
     if isinstance(place, NoPlace):
-        raise Refused(place.reason, place.kind, place.waiting_for)
+        raise Refused(place.reason, place.kind, place.waiting_for, ref=room_ref)
     asked = clock.utcnow()
     today, last = channel_calendars.horizon(asked.astimezone(place.house.zone).date())
     if read_at is not None and read_at >= work.received_at:

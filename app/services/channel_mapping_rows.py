@@ -50,8 +50,19 @@ def lock(session: Session, channel_property_ids: Collection[UUID]) -> None:
 
     Comes after the locks on room types and accommodations.
     """
-    for key in sorted(f"channel_mappings:{each}" for each in set(channel_property_ids)):
+    for key in sorted(_key(each) for each in set(channel_property_ids)):
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+
+
+def hold_still(session: Session, channel_property_id: UUID) -> None:
+    """Let nobody change the mappings of this connection until the transaction ends, for one who
+    only looks at them; many may look at once."""
+    key = func.hashtextextended(_key(channel_property_id), 0)
+    session.execute(select(func.pg_advisory_xact_lock_shared(key)))
+
+
+def _key(channel_property_id: UUID) -> str:
+    return f"channel_mappings:{channel_property_id}"
 
 
 def settle(

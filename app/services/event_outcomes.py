@@ -47,13 +47,22 @@ class Malformed(Exception):
 class Refused(Exception):
     """What the event says cannot be stored as things are; trying again does not help.
 
-    `waiting_for` names the channel's room that has to be mapped first.
+    `waiting_for` names the channel's room that has to be mapped first, `ref` what the message calls
+    it, with its unit where one is named.
     """
 
-    def __init__(self, reason: str, kind: str = "invalid", waiting_for: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        kind: str = "invalid",
+        waiting_for: str | None = None,
+        *,
+        ref: str | None = None,
+    ) -> None:
         super().__init__(reason)
         self.kind = kind
         self.waiting_for = waiting_for
+        self.ref = ref
 
 
 def reservation_of(session: Session, channel: str, external_id: str | None) -> UUID | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,10 +89,6 @@ def claim(event_id: UUID, direction: str = INBOUND) -> Work | None:
         )
 
 
-def _is_later(at: datetime | None, now: datetime) -> bool:
-    return at is not None and at > now + EARLY
-
-
 def _count_lost(session: Session, event: ChannelEvent, now: datetime) -> bool:
     """Write the dead worker's attempt off; whether there is another one left."""
     session.execute(
@@ -167,12 +163,16 @@ def fail(
     heals: bool,
     pause: float | None = None,
     waiting_for: str | None = None,
+    healed: Callable[[Session], bool] | None = None,
 ) -> datetime | None:
     """Note a failed attempt; when the next one comes, or None when this was the last (C-11).
 
-    `waiting_for` is the channel's room that has to be mapped before another try makes sense.
+    `waiting_for` is the channel's room that has to be mapped before another try makes sense;
+    `healed` is asked whether that has been done by now.
     """
     with transaction() as session:
+        if healed is not None and healed(session):
+            heals, waiting_for = True, None
         event = session.get_one(ChannelEvent, work.id, with_for_update=True)
         if event.lease_token != work.token:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,7 +18,15 @@ from app.integrations.errors import CreditsSpent, IntegrationError, RateLimited,
 from app.models import ChannelEvent
 from app.queue import client as queue
 from app.queue.interrupts import OutOfTime
-from app.services import beds24_processing, event_rows, stays_processing, vendors
+from app.services import (
+    beds24_processing,
+    channel_mapping_rows,
+    channel_places,
+    event_rows,
+    stays_processing,
+    vendors,
+)
+from app.services.channel_places import Place
 from app.services.event_outcomes import Malformed, Outcome, Refused
 from app.services.event_rows import WAITING, LeaseLost, Work
 from app.transaction import transaction
@@ -64,7 +73,7 @@ def process(event_id: UUID) -> None:
     except Malformed as error:
         _fail(work, str(error), "invalid", heals=False)
     except Refused as error:
-        _fail(work, str(error), error.kind, heals=False, waiting_for=error.waiting_for)
+        _refuse(work, error)
     except Rejected as error:
         _fail(work, error.message, error.kind, heals=False)
     except IntegrationError as error:
@@ -136,6 +145,31 @@ def _fail_or_postpone(work: Work, error: IntegrationError) -> None:
     _fail(work, error.message, error.kind, heals=True, pause=error.retry_after)
 
 
+def _refuse(work: Work, error: Refused) -> None:
+    """A dead letter, unless the room it waits for was mapped while we were at it: whoever maps a
+    room is told of the events that wait for it, and this one was not among them yet."""
+    ref = error.ref
+
+    def healed(session: Session) -> bool:
+        if error.waiting_for is None or ref is None:
+            return False
+        connection = work.channel_property_id
+        channel_mapping_rows.hold_still(session, connection)
+        found = channel_places.find(
+            session, work.source, [ref], channel_property_id=connection, create=False
+        )
+        return isinstance(found[ref], Place)
+
+    _fail(
+        work,
+        str(error),
+        error.kind,
+        heals=False,
+        waiting_for=error.waiting_for,
+        healed=healed,
+    )
+
+
 def _fail(
     work: Work,
     error: str,
@@ -144,8 +178,11 @@ def _fail(
     heals: bool,
     pause: float | None = None,
     waiting_for: str | None = None,
+    healed: Callable[[Session], bool] | None = None,
 ) -> None:
-    again = event_rows.fail(work, error, kind, heals=heals, pause=pause, waiting_for=waiting_for)
+    again = event_rows.fail(
+        work, error, kind, heals=heals, pause=pause, waiting_for=waiting_for, healed=healed
+    )
     log.warning(
         "event_failed",
         event_id=str(work.id),
