@@ -77,7 +77,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What Beds24 has now. `word` is `done`, or says why nothing had to be sent."""
+    """What Beds24 has now.
+
+    `word` is `done`, `found` when an earlier try had arrived, `partial` when not all was taken, and
+    `superseded` or `not_there` when nothing had to be sent.
+    """
 
     external_id: str | None
     word: str = "done"
@@ -140,7 +144,7 @@ def record(task: Task, done: Done) -> None:
             session,
             work,
             status=EventStatus.IGNORED if idle else EventStatus.DONE,
-            outcome=done.word,
+            outcome="ignored" if idle else done.word,
             normalized={"external_id": done.external_id, "outcome": done.word} | done.detail,
         )
         event = session.get_one(ChannelEvent, work.id, populate_existing=True)

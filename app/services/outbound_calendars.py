@@ -115,7 +115,7 @@ def record(push: Push, results: Mapping[str, Written]) -> list[tuple[Work, str]]
                 session,
                 work,
                 status=EventStatus.IGNORED,
-                outcome="nothing_to_say",
+                outcome="ignored",
                 normalized={"outcome": "nothing_to_say"},
             )
     log.info("nights_delivered", rooms=len(results) - len(refused), refused=len(refused))

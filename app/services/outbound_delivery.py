@@ -232,6 +232,6 @@ def _close(work: Work, outcome: str) -> None:
             session,
             work,
             status=EventStatus.IGNORED,
-            outcome=outcome,
+            outcome="ignored",
             normalized={"outcome": outcome},
         )

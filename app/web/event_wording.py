@@ -60,6 +60,8 @@ OUTCOMES = {
 #: the same of what we sent
 SENT = {
     "done": _l("accepted by the channel"),
+    "found": _l("found at the channel: an earlier try had arrived"),
+    "partial": _l("taken by the channel, but not all of it"),
     "ignored": _l("nothing was owed any more"),
 }
 TRY_MARKS = {
@@ -67,6 +69,8 @@ TRY_MARKS = {
     "retrying": ("is-bad", "x"),
     "lost": ("is-bad", "x"),
     "done": ("is-ok", "check"),
+    "found": ("is-ok", "check"),
+    "partial": ("is-ok", "check"),
     "stale": ("is-ok", "check"),
     "ignored": ("is-ok", "check"),
     "noted": ("is-ok", "check"),
