@@ -190,7 +190,12 @@ def events_replay(event_ids: tuple[UUID, ...]) -> None:
 
 @events.command("ignore")
 @EVENT_IDS
-@click.option("--reason", required=True, help="Why nobody has to repair them; for the audit log.")
+@click.option(
+    "--reason",
+    default="closed from the command line",
+    show_default=True,
+    help="Why nobody has to repair them; for the audit log.",
+)
 @told
 def events_ignore(event_ids: tuple[UUID, ...], reason: str) -> None:
     """Close failed events."""

@@ -42,8 +42,13 @@ def test_what_is_refused_does_not_stop_the_others(app: Flask) -> None:
     assert result.stdout == f"Retried {failed.id}.\n"
 
 
-def test_ignoring_without_a_reason_is_refused(app: Flask) -> None:
+def test_ignoring_takes_ids_alone_and_no_blank_reason(app: Flask) -> None:
+    """INTERFACES §3 names no option; the audit log says at least where it was done."""
     event = make_event()
-    assert run(app, "ignore", str(event.id)).exit_code == 2
     assert run(app, "ignore", str(event.id), "--reason", " ").exit_code == 1
     assert reload(event).status == "failed"
+    assert run(app, "ignore", str(event.id)).exit_code == 0
+    assert reload(event).status == "ignored"
+    (row,) = deeds("ignore")
+    assert row.after is not None
+    assert row.after["reason"] == "closed from the command line"

@@ -287,22 +287,22 @@ def _mapped(
         return None
     if mapping_type == PROPERTY:
         return connection.property_id
-    if mapping_type == RATE:
-        return _rate(session, connection.id, message)
-    if place is None:
-        return None
-    return place.room_type_id if mapping_type == ROOM_TYPE else place.accommodation_id
-
-
-def _rate(session: Session, connection_id: UUID, message: _Message | None) -> UUID | None:
     room = message.event.room_ref if message is not None else None
-    if room is None:
+    if place is None and mapping_type != RATE:
         return None
+    if mapping_type == ROOM:
+        return place.accommodation_id if place is not None else None
+    return _of_room(session, connection.id, mapping_type, room) if room is not None else None
+
+
+def _of_room(session: Session, connection_id: UUID, mapping_type: str, room: str) -> UUID | None:
+    """What a channel's room is mapped to as a type, or by its first price. A room type that only
+    the accommodation names is not mapped."""
     return session.scalars(
         select(ChannelMapping.internal_id)
         .where(
             ChannelMapping.channel_property_id == connection_id,
-            ChannelMapping.mapping_type == RATE,
+            ChannelMapping.mapping_type == mapping_type,
             ChannelMapping.is_active,
             (ChannelMapping.external_id == room)
             | ChannelMapping.external_id.startswith(f"{room}:", autoescape=True),

@@ -67,7 +67,7 @@ class NewChannelMapping(Input):
 class ChannelMappingChanges(Input):
     """What a mapping shall say; a field that is not sent stays as it is.
 
-    What was read can be sent back whole: the connection and the type cannot change, and an
+    What was answered can be sent back whole: the connection and the type cannot change, and an
     `updated_at` that is no longer the row's is refused.
     """
 
@@ -80,6 +80,7 @@ class ChannelMappingChanges(Input):
     is_active: bool | None = None
     created_at: AwareDatetime | None = None
     updated_at: AwareDatetime | None = None
+    waiting_events: list[UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True)

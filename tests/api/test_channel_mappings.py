@@ -107,6 +107,16 @@ def test_a_mapping_is_made_read_changed_and_taken_away(
     assert (again.status_code, again.get_json()["id"]) == (201, row["id"])
 
 
+def test_what_was_answered_can_be_sent_back(
+    api: Call, house: Property, connection: ChannelProperty
+) -> None:
+    made = api("POST", "/channel-mappings", mapping(connection, make_accommodation(house), "7"))
+    path = f"/channel-mappings/{made.get_json()['id']}"
+    once = api("PUT", path, made.get_json() | {"external_id": "7:2"})
+    assert (once.status_code, once.get_json()["external_id"]) == (200, "7:2")
+    assert api("PUT", path, once.get_json()).status_code == 200
+
+
 def test_the_list_has_filters_and_pages(
     api: Call, house: Property, connection: ChannelProperty
 ) -> None:
@@ -274,6 +284,17 @@ def test_every_type_finds_its_own(
     assert found == {"room": str(ipe.id), "room_type": str(double.id), "rate": str(double.id)}
     assert tried(BOOKING, "property")["mappedInternalId"] == str(house.id)
     assert tried(BOOKING | {"roomId": 61001}, "rate")["mappingFound"] is False
+
+
+def test_a_room_type_that_only_the_accommodation_names_is_not_mapped(
+    api: Call, tried: Any, house: Property, connection: ChannelProperty
+) -> None:
+    ipe = make_accommodation(house, room_type_id=make_room_type(house).id)
+    api("POST", "/channel-mappings", mapping(connection, ipe, "610011:2"))
+    assert tried(BOOKING)["mappedInternalId"] == str(ipe.id)
+    found = tried(BOOKING, "room_type")
+    assert (found["success"], found["mappingFound"]) == (True, False)
+    assert found["mappedInternalId"] is None
 
 
 def test_a_stay_without_a_room_is_explained(

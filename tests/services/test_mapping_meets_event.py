@@ -106,7 +106,8 @@ def test_whoever_is_first_nothing_is_lost(app: Flask, house: House) -> None:
     """Every message ends applied, tried again by itself, or offered to who mapped its room."""
     for number in range(1, 11):
         unmap()
-        event_id, offered = receive(number), []
+        event_id = receive(number)
+        offered: list[UUID] = []
 
         def process(event_id: UUID = event_id) -> None:
             events.process(event_id)
