@@ -7,9 +7,13 @@ from dataclasses import replace
 from typing import TypeAlias
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain import channel_rooms
 from app.domain.states import FRONT_DESK, ReservationStatus
+from app.models import ChannelMapping
+from app.models.columns import among
 from app.services import channel_places, room_occupancy
 from app.services.channel_places import Found, Place
 from app.services.reservation_copies import Candidate, units_of
@@ -38,13 +42,15 @@ def kept(
 ) -> Kept:
     """The rooms that stays keep although their channel names none, or none any more.
 
-    A guest who is here keeps the room. Others do while it is of the type that was sold and nobody
-    else has it on the nights, which is asked only where these change.
+    A guest who is here keeps the room. Others do while it is of the type that was sold, the channel
+    has not moved them out of it, and nobody else has it on the nights, which is asked only where
+    these change.
     """
     if not suspects or suspects[0].copy.channel != channel_places.MAPPED:
         return {}
     found: dict[UUID, Place] = {}
     unsure: list[tuple[UUID, UUID, Nights]] = []
+    moved: dict[UUID, tuple[UUID, str]] = {}
     for candidate in suspects:
         place = places.get(candidate.copy.accommodation_ref)
         if not isinstance(place, Place):
@@ -65,12 +71,39 @@ def kept(
                 room_type_id=row["room_kind"] or place.room_type_id,
                 name=row["room_name"],
             )
+            if not here and _names_another_unit(candidate, row):
+                moved[row["id"]] = (room, row["channel_room_ref"])
             if not here and _moves(candidate, row):
                 copy = candidate.copy
                 unsure.append((row["id"], room, Nights(copy.check_in_on, copy.check_out_on)))
-    for reservation_id in room_occupancy.busy(session, unsure):
+    gone = room_occupancy.busy(session, unsure)
+    for reservation_id in gone | _left(session, moved):
         del found[reservation_id]
     return found
+
+
+def _names_another_unit(candidate: Candidate, row: Row) -> bool:
+    """Whether the channel named a unit before and names another one now."""
+    was, is_ = row["channel_room_ref"], candidate.copy.accommodation_ref
+    if row["unit_no"] > 1 or was is None or was == is_:
+        return False
+    return channel_rooms.split(was)[1] is not None and channel_rooms.split(is_)[1] is not None
+
+
+def _left(session: Session, moved: Mapping[UUID, tuple[UUID, str]]) -> set[UUID]:
+    """Those whose room is the unit that the channel has moved them out of: it sells that unit to
+    somebody else. A room that we gave them ourselves is none of its business."""
+    if not moved:
+        return set()
+    meant = session.execute(
+        select(ChannelMapping.internal_id, ChannelMapping.external_id).where(
+            among(ChannelMapping.internal_id, {room for room, _ in moved.values()}),
+            ChannelMapping.mapping_type == "room",
+            ChannelMapping.is_active,
+        )
+    )
+    units = {(room, ref) for room, ref in meant}
+    return {stay for stay, was in moved.items() if was in units}
 
 
 def _fits(row: Row, place: Place) -> bool:

@@ -615,6 +615,31 @@ class TestRooms:
         assert entry.after == {"accommodation_id": str(house.units[1].id)}
         assert entry.actor == "Beds24"
 
+    def test_moved_to_a_unit_nobody_mapped_it_leaves_the_one_it_had(self, house: House) -> None:
+        """The channel sells the old one to somebody else, whose PIN must work."""
+        house.map("room_type", ROOM, house.kind.id)
+        house.say()
+        house.say(accommodation_ref=f"{ROOM}:9")
+        assert (row().accommodation_id, orders(row())) == (None, set())
+        house.say("70000124")
+        other = row("70000124")
+        assert (other.accommodation_id, orders(other)) == (house.units[0].id, BOTH)
+
+    def test_a_room_we_gave_outlives_a_move_between_units_nobody_mapped(self, house: House) -> None:
+        house.map("room_type", ROOM, house.kind.id)
+        house.say(accommodation_ref=f"{ROOM}:8")
+        self.assign(row(), house.units[0])
+        house.say(accommodation_ref=f"{ROOM}:9")
+        assert row().accommodation_id == house.units[0].id
+
+    def test_one_who_is_here_stays_although_moved(self, house: House) -> None:
+        house.map("room_type", ROOM, house.kind.id)
+        house.say()
+        with transaction() as session:
+            session.get_one(Reservation, row().id).status = "checked_in"
+        house.say(accommodation_ref=f"{ROOM}:9")
+        assert row().accommodation_id == house.units[0].id
+
     def test_another_type_without_a_unit_takes_the_room_away(self, house: House) -> None:
         house.say()
         suite = make_room_type(house.property, name="Suite")
