@@ -33,6 +33,7 @@ PACE, PACED_CALLERS, PACED_SECONDS = 200, 32, 10
 STAYS = "/api/webhooks/stays/reservation"
 BEDS24 = "/api/integrations/beds24/webhook"
 HOUSE_AT_BEDS24 = "51001"
+UNITS = 5  # of each of its rooms
 
 _BARE = """
 import os, psycopg, threading
@@ -92,7 +93,7 @@ def run(house: House) -> Iterator[dict[str, Any]]:
 
 
 def _connect(house: House) -> None:
-    """The house at Beds24: every room is a unit of one of its rooms."""
+    """The house at Beds24: each room is one of five units of one of its rooms."""
     with house.connect() as connection:
         connection.execute(
             "INSERT INTO channel_properties (property_id, channel_name, channel_property_id) "
@@ -103,7 +104,8 @@ def _connect(house: House) -> None:
             """
             INSERT INTO channel_mappings (channel_property_id, mapping_type, internal_id,
                                           external_id)
-            SELECT c.id, 'room', a.id, '610011:' || (a.number::int + 1)
+            SELECT c.id, 'room', a.id,
+                   610000 + a.number::int / 5 || ':' || a.number::int % 5 + 1
             FROM channel_properties c CROSS JOIN accommodations a
             WHERE c.channel_name = 'beds24'
             """
@@ -120,6 +122,7 @@ def _from_stays(booking: dict[str, Any], turn: int) -> Message:
 
 def _from_beds24(booking: dict[str, Any], turn: int) -> Message:
     """Beds24's own V2 body (contracts/beds24.md §8)."""
+    room, unit = divmod(int(booking["accommodation_id"].removeprefix("acc-")), UNITS)
     changed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     first, _, last = booking["guest_name"].partition(" ")
     said = {
@@ -127,8 +130,8 @@ def _from_beds24(booking: dict[str, Any], turn: int) -> Message:
         "booking": {
             "id": 61_000_000 + int(booking["id"][1:]),
             "propertyId": int(HOUSE_AT_BEDS24),
-            "roomId": 610011,
-            "unitId": int(booking["accommodation_id"].removeprefix("acc-")) + 1,
+            "roomId": 610000 + room,
+            "unitId": unit + 1,
             "status": "confirmed",
             "arrival": booking["check_in"],
             "departure": booking["check_out"],

@@ -84,7 +84,7 @@ def store(
         "created_at": now,
         "updated_at": now,
     }
-    event_id = session.scalar(_INSERT, values)
+    event_id = session.connection().execute(_INSERT, values).scalar()
     duplicate = event_id is None
     if event_id is None:
         event_id = session.scalars(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import Table, and_, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,28 @@ KEPT_HEADERS = frozenset(
         "x-stays-name",
     }
 )
+
+_PROPERTIES = cast(Table, Property.__table__)
+_ROOMS = cast(Table, Accommodation.__table__)
+_CONNECTIONS = cast(Table, ChannelProperty.__table__)
+_PLACES = select(
+    _PROPERTIES.c.id.label("property_id"),
+    _CONNECTIONS.c.id,
+    _CONNECTIONS.c.status,
+    _CONNECTIONS.c.last_webhook_at,
+).select_from(
+    _PROPERTIES.outerjoin(
+        _CONNECTIONS,
+        and_(
+            _CONNECTIONS.c.property_id == _PROPERTIES.c.id,
+            _CONNECTIONS.c.channel_name == CHANNEL,
+        ),
+    )
+)
+_OF_PLACE = _PLACES.join(_ROOMS, _ROOMS.c.property_id == _PROPERTIES.c.id).where(
+    _ROOMS.c.stays_id == bindparam("place")
+)
+_OLDEST = _PLACES.order_by(_PROPERTIES.c.created_at, _PROPERTIES.c.id).limit(1)
 
 
 def receive(body: Mapping[str, Any], raw: bytes, headers: Mapping[str, str]) -> Received:
@@ -68,26 +90,12 @@ def known(event_id: str) -> bool:
 
 def _channel_property(session: Session, place_ref: str | None, now: datetime) -> UUID:
     """The property's connection to Stays, made on first sight (DECISIONS 19)."""
-    connection = (ChannelProperty.id, ChannelProperty.status, ChannelProperty.last_webhook_at)
-    joined = and_(
-        ChannelProperty.property_id == Property.id, ChannelProperty.channel_name == CHANNEL
-    )
+    connection = session.connection()
     found = None
     if place_ref is not None:
-        found = session.execute(
-            select(Property.id.label("property_id"), *connection)
-            .select_from(Accommodation)
-            .join(Property, Property.id == Accommodation.property_id)
-            .outerjoin(ChannelProperty, joined)
-            .where(Accommodation.stays_id == place_ref)
-        ).first()
+        found = connection.execute(_OF_PLACE, {"place": place_ref}).first()
     if found is None:
-        found = session.execute(
-            select(Property.id.label("property_id"), *connection)
-            .outerjoin(ChannelProperty, joined)
-            .order_by(Property.created_at, Property.id)
-            .limit(1)
-        ).first()
+        found = connection.execute(_OLDEST).first()
     if found is None:
         raise NotFound("no property is connected to this channel")
     if found.id is None:
