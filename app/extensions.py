@@ -82,7 +82,11 @@ sign_in_limits = (
 def retry_after() -> int:
     """In how many seconds the limit that refused this request lets the next one through."""
     limit = limiter.current_limit
-    return max(1, math.ceil(limit.reset_at - time.time())) if limit is not None else 60
+    if limit is None:
+        return 60
+    # The moment comes rounded up to a whole second: never more than the whole window.
+    left = math.ceil(limit.reset_at - time.time())
+    return min(max(1, left), limit.limit.get_expiry())
 
 
 def init_limiter(app: Flask, redis_url: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
@@ -23,6 +24,7 @@ from app import config
 from app.extensions import Base, db, limiter
 from app.factory import create_app
 from app.local.engines import TestEngines, start_test_engines
+from app.services import users
 
 TEMPLATE = "turnkey_template"
 TEMPLATE_LOCK = 815_162_342
@@ -224,6 +226,13 @@ def app(session_app: Flask, database: str, redis: Any) -> Iterator[Flask]:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash that costs no tenth of a second, for tests that are about something else."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
+    monkeypatch.setattr(users, "_hasher", cheap)
 
 
 @pytest.fixture

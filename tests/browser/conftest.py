@@ -91,7 +91,7 @@ class Desk:
 
 
 @pytest.fixture
-def people(app: Flask) -> dict[str, User]:
+def people(app: Flask, cheap_passwords: None) -> dict[str, User]:
     """One person of each role."""
     return {
         "admin": users.create("davi@vila.example", PASSWORD, "admin", "Davi Lacerda"),
