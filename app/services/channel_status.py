@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -82,12 +82,14 @@ def of(property_id: UUID) -> PropertyStatus:
     return PropertyStatus(property_id, beds24, channels)
 
 
-def depths(session: Session, channel_property_ids: Collection[UUID]) -> dict[UUID, Depths]:
+def depths(
+    session: Session, channel_property_ids: Collection[UUID], now: datetime | None = None
+) -> dict[UUID, Depths]:
     """What waits and what failed, by connection, in one statement (C-50: counted, not stored).
 
     An event failed when its last try ended; one that was never tried, when it came.
     """
-    since = clock.utcnow() - RECENT
+    since = (now or clock.utcnow()) - RECENT
     ended = (
         select(func.max(ChannelEventAttempt.finished_at))
         .where(ChannelEventAttempt.event_id == ChannelEvent.id)
@@ -112,3 +114,22 @@ def depths(session: Session, channel_property_ids: Collection[UUID]) -> dict[UUI
     )
     found = {row[0]: Depths(*row[1:]) for row in rows}
     return {key: found.get(key, QUIET) for key in channel_property_ids}
+
+
+def store_failures(now: datetime) -> int:
+    """For the minute's watch: bring `channel_properties.failed_events_24h` up to date for whoever
+    reads the table; the API counts anew (C-50). How many connections were written."""
+    with transaction() as session:
+        rows = session.execute(select(ChannelProperty.id, ChannelProperty.failed_events_24h))
+        stored = {row.id: row.failed_events_24h for row in rows}
+        counted = depths(session, list(stored), now) if stored else {}
+        wrong = {
+            key: row.failed_24h for key, row in counted.items() if row.failed_24h != stored[key]
+        }
+        for key, failures in sorted(wrong.items()):
+            session.execute(
+                update(ChannelProperty)
+                .where(ChannelProperty.id == key)
+                .values(failed_events_24h=failures, updated_at=ChannelProperty.updated_at)
+            )
+    return len(wrong)

@@ -14,6 +14,7 @@ from app import clock
 from app.models import ProcessHeartbeat
 from app.services import (
     accommodation_sync,
+    channel_status,
     credentials,
     event_batches,
     events,
@@ -48,6 +49,7 @@ WATCHERS: dict[str, Callable[[datetime], int]] = {
     "pins": lambda now: pin_upkeep.mend(now),
     "late": lambda now: credentials.watch_deadlines(now),
     "locks": lambda now: lock_health.watch(now),
+    "channels": lambda now: channel_status.store_failures(now),
 }
 
 

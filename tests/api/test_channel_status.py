@@ -12,6 +12,7 @@ from sqlalchemy import event as sa_event
 
 from app.extensions import db
 from app.models import Accommodation, ChannelMapping, ChannelProperty, Property
+from app.services import maintenance
 from app.transaction import transaction
 from tests.api.conftest import Call, Headers
 from tests.conftest import Clock
@@ -164,3 +165,25 @@ def statements(app: Flask, api: Call, house: Property) -> int:
     finally:
         sa_event.remove(db.engine, "before_cursor_execute", note)
     return len(seen)
+
+
+def test_the_column_follows_what_is_counted(api: Call, clock: Clock) -> None:
+    """Whoever reads the table sees the same, a minute later at most (C-50, CHAN-11)."""
+    house, quiet = make_property(), make_connection(make_property(), "beds24")
+    connection = make_connection(house, "beds24")
+    mark(quiet, failed_events_24h=7)
+    for state in ("failed", "failed", "done"):
+        event(house, state)
+
+    def stored() -> list[int]:
+        with transaction() as session:
+            ids = (connection.id, quiet.id)
+            return [session.get_one(ChannelProperty, id_).failed_events_24h for id_ in ids]
+
+    assert maintenance.watch()["channels"] == 2
+    assert stored() == [2, 0]
+    assert status(api, house)["failed_events_24h"] == 2
+    assert maintenance.watch()["channels"] == 0
+    clock.move(hours=25)
+    maintenance.watch()
+    assert stored() == [0, 0]
