@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import func, select
+from sqlalchemy.orm.attributes import flag_modified
 
 from app import clock
 from app.errors import Invalid, NotFound
@@ -183,6 +184,7 @@ def _portion(batch_id: UUID) -> bool | None:
             *({"id": str(each.id), "reason": each.reason} for each in outcome.skipped),
         ]
         batch.updated_at = clock.utcnow()
+        flag_modified(batch, "updated_at")  # or the database's own clock would be asked
         more = batch.position < batch.total
         if not more:
             batch.finished_at = batch.updated_at
