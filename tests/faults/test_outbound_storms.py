@@ -250,7 +250,7 @@ def deliver_until(clock: Clock, moment: datetime | None) -> None:
         clock.set(max(clock.now, moment))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_days_changes_go_through_a_hundred_credits_per_period(
     sold: Sold, channel: Channel, clock: Clock
 ) -> None:
@@ -264,9 +264,9 @@ def test_a_days_changes_go_through_a_hundred_credits_per_period(
     house = House(rooms, clock)
     house.open(channel, 200)
     opening = clock.set(datetime(2026, 3, 10, 9, 0, tzinfo=UTC))
-    # a rush at nine, then the rest of the day
+    # a rush at nine, then smaller ones for the rest of the day
     moments = [opening] * 900 + sorted(
-        opening + timedelta(seconds=house.dice.randrange(10 * 3600)) for _ in range(1100)
+        opening + timedelta(minutes=15 * house.dice.randrange(40)) for _ in range(1100)
     )
     for moment in moments:
         deliver_until(clock, moment)
