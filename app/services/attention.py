@@ -11,10 +11,12 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.room_status import STICKY, Housekeeping
 from app.domain.states import NEEDS_PIN, PinState
 from app.domain.states import ReservationStatus as Status
 from app.models import Accommodation, Alert, Property, Reservation
 from app.services.pin_views import PinView
+from app.services.room_conflicts import Alternative, alternatives
 
 #: how the subject of an alert about a stay begins
 STAY_SUBJECT = "reservation:"
@@ -25,6 +27,8 @@ LOCK_SUBJECT = "lock:"
 class Kind(StrEnum):
     """Why somebody should look; the page has a sentence for each."""
 
+    ROOM_CONFLICT = "room_conflict"
+    ROOM_CLOSED = "room_closed"
     DOUBLE_BOOKED = "double_booked"
     PIN_FAILED = "pin_failed"
     NOT_REMOVED = "not_removed"
@@ -32,12 +36,24 @@ class Kind(StrEnum):
     NO_LOCK = "no_lock"
     LOCK_SLEEPS = "lock_sleeps"
     PIN_LATE = "pin_late"
+    ROOM_DIRTY = "room_dirty"
     LATE_CHECK_OUT = "late_check_out"
+    LATE_CHECK_IN = "late_check_in"
     ALERT = "alert"
 
 
 #: kinds that put a guest in front of a closed door
-GRAVE = frozenset({Kind.DOUBLE_BOOKED, Kind.PIN_FAILED, Kind.NOT_REMOVED})
+GRAVE = frozenset(
+    {
+        Kind.ROOM_CONFLICT,
+        Kind.ROOM_CLOSED,
+        Kind.DOUBLE_BOOKED,
+        Kind.PIN_FAILED,
+        Kind.NOT_REMOVED,
+    }
+)
+#: kinds that wait until those that endanger an arrival are seen to
+LATER = frozenset({Kind.LATE_CHECK_OUT, Kind.LATE_CHECK_IN, Kind.NOT_REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,8 @@ class Stay:
     accommodation: Accommodation | None
     pin: PinView
     now: datetime
+    today: date  # at the house
+    has_desk: bool = True  # guests are checked in here: one who is not may be late
 
     @property
     def guest(self) -> str:
@@ -64,6 +82,31 @@ class Stay:
         """Checked in, and past the hour of leaving."""
         r = self.reservation
         return r.status == Status.CHECKED_IN and r.check_out_at < self.now
+
+    @property
+    def is_expected(self) -> bool:
+        """Due today or before, and not here yet."""
+        r = self.reservation
+        arriving = r.status in (Status.CONFIRMED, Status.PENDING_SYNC)
+        return arriving and r.check_in_on <= self.today and r.check_out_at > self.now
+
+    @property
+    def is_late_in(self) -> bool:
+        """Expected before today and still not here (P2-ROOM)."""
+        return self.is_expected and self.has_desk and self.reservation.check_in_on < self.today
+
+    @property
+    def is_dirty(self) -> bool:
+        """Somebody arrives into a room that has to be cleaned (C-35)."""
+        room = self.accommodation
+        return self.is_expected and room is not None and room.housekeeping == Housekeeping.DIRTY
+
+    @property
+    def is_in_closed_room(self) -> bool:
+        """A guest is in a room that is closed, or is to be let into it today."""
+        room = self.accommodation
+        concerns = self.is_expected or self.reservation.status == Status.CHECKED_IN
+        return concerns and room is not None and room.status in STICKY
 
     @property
     def has_left(self) -> bool:
@@ -110,21 +153,40 @@ class Attention:
     next_try: datetime | None = None
     title: str = ""  # an alert's own words
     text: str = ""
+    rival: Stay | None = None  # who else has the room
+    options: Sequence[Alternative] = ()  # where the stay could go instead
 
     @property
     def is_grave(self) -> bool:
         return self.kind in GRAVE
 
 
-def attention(session: Session, stays: Sequence[Stay], now: datetime) -> list[Attention]:
-    """At most one line per stay, the next guest first; somebody already here comes before all."""
+def attention(
+    session: Session, stays: Sequence[Stay], rivals: Mapping[UUID, UUID], now: datetime
+) -> list[Attention]:
+    """At most one line per stay, the next guest first; somebody already here comes before all.
+
+    `rivals` are stays that share a night of their room with one that has the better right to it.
+    """
     alerts = _alerts(session, stays, now)
+    by_id = {stay.reservation.id: stay for stay in stays}
+    misplaced = [id_ for id_, stay in by_id.items() if id_ in rivals or stay.is_in_closed_room]
+    options = alternatives(session, misplaced, now)
     found: list[Attention] = []
-    for stay in stays:
-        kind = _kind(stay, now)
-        alert = alerts.get(stay.reservation.id)
+    for id_, stay in by_id.items():
+        kind = Kind.ROOM_CONFLICT if id_ in rivals else _kind(stay, now)
+        alert = alerts.get(id_)
         if kind is not None:
-            found.append(Attention(kind, stay, _next_try(stay.pin, now)))
+            rival = by_id.get(rivals[id_]) if id_ in rivals else None
+            found.append(
+                Attention(
+                    kind,
+                    stay,
+                    _next_try(stay.pin, now),
+                    rival=rival,
+                    options=options.get(id_, ()),
+                )
+            )
         elif alert is not None:
             found.append(Attention(Kind.ALERT, stay, None, alert.title, alert.what_to_do))
     return sorted(found, key=lambda item: (_endangered(item), not item.is_grave, item.stay.guest))
@@ -135,6 +197,8 @@ def _kind(stay: Stay, now: datetime) -> Kind | None:
     pin, reservation = stay.pin, stay.reservation
     if pin.revoke_failed:
         return Kind.NOT_REMOVED
+    if stay.is_in_closed_room:
+        return Kind.ROOM_CLOSED
     if reservation.status in NEEDS_PIN and reservation.check_out_at > now:
         if pin.state == PinState.FAILED:
             return Kind.DOUBLE_BOOKED if pin.error_kind == "double_booked" else Kind.PIN_FAILED
@@ -145,13 +209,17 @@ def _kind(stay: Stay, now: datetime) -> Kind | None:
             return Kind.LOCK_SLEEPS
         if moving and reservation.check_in_at <= now:
             return Kind.PIN_LATE
-    return Kind.LATE_CHECK_OUT if stay.is_late_out else None
+    if stay.is_late_out:
+        return Kind.LATE_CHECK_OUT
+    if stay.is_late_in:
+        return Kind.LATE_CHECK_IN
+    return Kind.ROOM_DIRTY if stay.is_dirty else None
 
 
 def _endangered(item: Attention) -> tuple[int, datetime]:
     """When it hurts: a guest at the door first, a late departure after the arrivals."""
     reservation = item.stay.reservation
-    if item.kind in (Kind.LATE_CHECK_OUT, Kind.NOT_REMOVED):
+    if item.kind in LATER:
         return (1, reservation.check_out_at)
     return (0, reservation.check_in_at)
 

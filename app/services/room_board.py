@@ -1,4 +1,4 @@
-"""The room board: all rooms at a glance, in six statements however many there are (ROOM-*)."""
+"""The room board: all rooms at a glance, in seven statements however many there are (ROOM-*)."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ class Tile:
     block: MaintenanceBlock | None
     planned: MaintenanceBlock | None
     now: datetime
+    has_desk: bool = True  # guests are checked in here: one who is not may be late
 
     @property
     def inside(self) -> Reservation | None:
@@ -106,7 +107,17 @@ class Tile:
     @property
     def is_late_in(self) -> bool:
         """Expected before today and still not here (P2-ROOM)."""
-        return self.arriving is not None and self.arriving.check_in_on < self.room.today
+        late = self.arriving is not None and self.arriving.check_in_on < self.room.today
+        return late and self.has_desk
+
+    @property
+    def is_begun(self) -> bool:
+        """The stay has begun in a house that checks nobody in."""
+        return (
+            self.arriving is not None
+            and not self.has_desk
+            and self.arriving.check_in_on < self.room.today
+        )
 
     @property
     def can_check_in(self) -> bool:
@@ -219,9 +230,17 @@ def board(
         found = room_rows.rooms(session, property_id)
         stays = _stays(session, [room.row.id for room in found], property_id, now)
         blocks = _blocks(session, found)
+        self_service = room_rows.without_desk(session, now)
         pins: dict[UUID, PinView] = {}
         tiles = {
-            room.row.id: _tile(room, stays[room.row.id], blocks[room.row.id], pins, now)
+            room.row.id: _tile(
+                room,
+                stays[room.row.id],
+                blocks[room.row.id],
+                pins,
+                now,
+                room.house.id not in self_service,
+            )
             for room in found
         }
         seen = [stay for tile in tiles.values() for stay in (tile.inside, tile.arriving) if stay]
@@ -244,7 +263,7 @@ def board(
             for stay in stays[None]
             if stay.property_id in houses and stay.check_in_on <= today[stay.property_id]
         ],
-        kinds=_kinds(found),
+        kinds=_kinds(found, many=len(houses) > 1),
         has_floors=has_floors,
         tiles=tiles,
     )
@@ -313,11 +332,13 @@ def _tile(
     blocks: Sequence[MaintenanceBlock],
     pins: Mapping[UUID, PinView],
     now: datetime,
+    has_desk: bool,
 ) -> Tile:
     mine = [block for block in blocks if block.end_date > room.today]
     tonight = [block for block in mine if block.start_date <= room.today]
     later = [block for block in mine if block.start_date > room.today]
-    return Tile(room, stays, pins, next(iter(tonight), None), next(iter(later), None), now)
+    soonest = next(iter(later), None)
+    return Tile(room, stays, pins, next(iter(tonight), None), soonest, now, has_desk)
 
 
 def _groups(tiles: Iterable[Tile], *, by_floor: bool, many: bool) -> list[Group]:
@@ -337,6 +358,10 @@ def _groups(tiles: Iterable[Tile], *, by_floor: bool, many: bool) -> list[Group]
     ]
 
 
-def _kinds(rooms: Iterable[Room]) -> list[tuple[UUID, str]]:
-    known = {room.kind.id: room.kind.name for room in rooms if room.kind is not None}
+def _kinds(rooms: Iterable[Room], *, many: bool) -> list[tuple[UUID, str]]:
+    known = {
+        room.kind.id: f"{room.house.name} · {room.kind.name}" if many else room.kind.name
+        for room in rooms
+        if room.kind is not None
+    }
     return sorted(known.items(), key=lambda item: item[1])

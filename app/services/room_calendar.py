@@ -1,4 +1,4 @@
-"""The tape chart: who sleeps where, day by day, in six statements however many rooms (ROOM-*)."""
+"""The tape chart: who sleeps where, day by day, in seven statements however many rooms (ROOM-*)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ SHOWN = (
 )
 #: an instant and its day at the property are never further apart
 SLACK = timedelta(days=2)
+UTC = ZoneInfo("UTC")
 
 
 class Look(StrEnum):
@@ -124,6 +125,7 @@ def chart(property_id: UUID | None, first: date, days: int) -> Chart:
         stays = _stays(session, rooms, property_id, first, last)
         blocks = _blocks(session, rooms, first, last)
         near = [stay.id for stay in stays if stay.check_out_at > now and _is_near(stay, now)]
+        self_service = room_rows.without_desk(session, now)
         pins = {id_: view.state for id_, view in pin_views.views(session, near).items()}
     today = min((room.today for room in rooms), default=now.date())
     zones = {room.house.id: ZoneInfo(room.house.timezone) for room in rooms}
@@ -132,11 +134,13 @@ def chart(property_id: UUID | None, first: date, days: int) -> Chart:
     for stay in stays:
         if stay.accommodation_id is not None and stay.accommodation_id not in known:
             continue
-        there = now.astimezone(zones.get(stay.property_id, ZoneInfo("UTC"))).date()
-        bars[stay.accommodation_id].append(_bar(stay, there, now, zones, pins))
+        there = now.astimezone(zones.get(stay.property_id, UTC)).date()
+        look = _look(stay, there, now, has_desk=stay.property_id not in self_service)
+        mark = Mark(look, stay=stay, pin=pins.get(stay.id))
+        bars[stay.accommodation_id].append(_bar(mark, stay, there, zones))
     for block in blocks:
-        mark = Mark(Look.CLOSED, block=block)
-        bars[block.accommodation_id].append(Bar(block.start_date, block.end_date, mark))
+        closed = Mark(Look.CLOSED, block=block)
+        bars[block.accommodation_id].append(Bar(block.start_date, block.end_date, closed))
     lines = [_line(room, bars[room.row.id], first, days) for room in rooms]
     shown = [first + timedelta(days=n) for n in range(days)]
     roomless = [lane for lane in tape_chart.lanes(bars[None]) if lane]
@@ -156,8 +160,8 @@ def _stays(
     session: Session, rooms: Sequence[Room], property_id: UUID | None, first: date, last: date
 ) -> Sequence[Reservation]:
     """Stays that touch the days, and guests who should have left before them."""
-    begin = datetime.combine(first, time(0), ZoneInfo("UTC")) - SLACK
-    end = datetime.combine(last, time(0), ZoneInfo("UTC")) + SLACK
+    begin = datetime.combine(first, time(0), UTC) - SLACK
+    end = datetime.combine(last, time(0), UTC) + SLACK
     return session.scalars(
         select(Reservation)
         .where(
@@ -204,28 +208,18 @@ def _is_near(stay: Reservation, now: datetime) -> bool:
     return stay.check_in_at < now + room_rows.NEAR
 
 
-def _bar(
-    stay: Reservation,
-    today: date,
-    now: datetime,
-    zones: Mapping[UUID, ZoneInfo],
-    pins: Mapping[UUID, PinState],
-) -> MarkBar:
+def _bar(mark: Mark, stay: Reservation, today: date, zones: Mapping[UUID, ZoneInfo]) -> MarkBar:
     """From arrival to departure; a guest who has not left is there until today, one who left early
     until that day."""
     last = stay.check_out_on
     if stay.status == Status.CHECKED_IN:
         last = max(last, today)
     elif stay.checked_out_at is not None:
-        last = min(last, stay.checked_out_at.astimezone(zones[stay.property_id]).date())
-    return Bar(
-        stay.check_in_on,
-        max(last, stay.check_in_on),
-        Mark(_look(stay, today, now), stay=stay, pin=pins.get(stay.id)),
-    )
+        last = min(last, stay.checked_out_at.astimezone(zones.get(stay.property_id, UTC)).date())
+    return Bar(stay.check_in_on, max(last, stay.check_in_on), mark)
 
 
-def _look(stay: Reservation, today: date, now: datetime) -> Look:
+def _look(stay: Reservation, today: date, now: datetime, *, has_desk: bool) -> Look:
     if stay.status == Status.CHECKED_OUT:
         return Look.OUT
     if stay.status == Status.CHECKED_IN:
@@ -235,7 +229,7 @@ def _look(stay: Reservation, today: date, now: datetime) -> Look:
     if stay.check_out_at <= now:
         return Look.OUT
     if stay.check_in_on < today:
-        return Look.LATE
+        return Look.LATE if has_desk else Look.HOUSE
     if stay.status == Status.PENDING_SYNC and stay.hold_expires_at is not None:
         return Look.HOLD
     return Look.ARRIVING if stay.check_in_on == today else Look.BOOKED

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain.room_status import READY, STICKY, RoomStatus
+from app.domain.states import ReservationStatus as Status
 from app.models import (
     Accommodation,
     Credential,
@@ -34,6 +35,8 @@ from app.transaction import transaction
 FRESH = timedelta(minutes=5)
 #: PINs of stays further away than this are on no page about rooms
 NEAR = timedelta(days=2)
+#: how far back one looks for a front desk at work, and how many stays without one prove it
+LATELY, ENOUGH = timedelta(days=30), 3
 #: 203 is on the second floor, C12 and Canela are on none that we know
 _FLOOR = re.compile(r"(\d{1,2})\d{2}")
 
@@ -108,6 +111,26 @@ def rooms(session: Session, property_id: UUID | None) -> list[Room]:
         today = days.setdefault(house.timezone, clock.local_today(house.timezone))
         each.append(Room(row, house, kind, lock, today))
     return sorted(each, key=lambda room: room.order)
+
+
+def without_desk(session: Session, now: datetime) -> set[UUID]:
+    """Houses whose guests let themselves in: several stays have come and gone lately, and nobody
+    was checked in. There a guest who is not checked in is not late."""
+    return set(
+        session.scalars(
+            select(Reservation.property_id)
+            .where(
+                Reservation.check_out_at > now - LATELY,
+                Reservation.check_in_at < now,
+                Reservation.status.not_in((Status.CANCELLED, Status.NO_SHOW, Status.FAILED)),
+            )
+            .group_by(Reservation.property_id)
+            .having(
+                (func.count(Reservation.checked_in_at) == 0)
+                & (func.count().filter(Reservation.check_out_at < now) >= ENOUGH)
+            )
+        )
+    )
 
 
 def version(*asked: object) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from app import clock
+from app.domain.room_status import READY, STICKY, Housekeeping, RoomStatus
 from app.domain.states import PinState
 from app.domain.states import ReservationStatus as Status
 from app.models import (
@@ -22,12 +23,15 @@ from app.models import (
     Credential,
     Lock,
     LockMapping,
+    MaintenanceBlock,
     PinJob,
     Property,
     Reservation,
 )
-from app.services import pin_views
+from app.models.columns import among
+from app.services import pin_views, room_rows
 from app.services.attention import Attention, Stay, attention
+from app.services.room_conflicts import conflicts
 from app.transaction import transaction
 
 #: stays that will come, are here, or have been
@@ -58,6 +62,17 @@ class Upcoming:
 
 
 @dataclass(frozen=True, slots=True)
+class Rooms:
+    """How many rooms there are, and in what state (P2-ROOM)."""
+
+    total: int
+    occupied: int
+    reserved: int
+    dirty: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
 class TodayData:
     """One day at one property, or at all of them."""
 
@@ -68,9 +83,28 @@ class TodayData:
     in_house: Sequence[Stay]  # here before and after this day
     attention: Sequence[Attention]
     taken: int
-    rooms: int
+    states: Rooms
     days: Sequence[Day]
     next_arrival: Upcoming | None
+
+    @property
+    def rooms(self) -> int:
+        """Rooms in use."""
+        return self.states.total
+
+    @property
+    def dirty_for_arrival(self) -> int:
+        """Rooms somebody is expected in, which have to be cleaned first."""
+        return len({s.reservation.accommodation_id for s in self.arrivals if s.is_dirty})
+
+    @property
+    def ready_for_arrival(self) -> int:
+        """Arrivals still to come whose room is ready."""
+        return sum(
+            s.accommodation is not None and s.accommodation.housekeeping in READY
+            for s in self.arrivals
+            if s.is_expected
+        )
 
     @property
     def here(self) -> int:
@@ -95,10 +129,13 @@ def today(property_id: UUID | None = None, day: date | None = None) -> TodayData
         days = _days(houses.values(), day)
         shown = day or min(days, default=now.date())
         is_today = day is None or day in _days(houses.values(), None)
-        stays = _stays(session, _around(days, now), houses, now)
+        rivals = conflicts(session, now, property_id) if is_today else {}
+        both = [*rivals, *rivals.values()]
+        around = or_(_around(days, now), among(Reservation.id, both))
+        stays = _stays(session, around, houses, now)
         worries: list[Attention] = []
         if is_today:
-            worries = attention(session, stays, now)
+            worries = attention(session, stays, rivals, now)
         return TodayData(
             day=shown,
             is_today=is_today,
@@ -110,7 +147,7 @@ def today(property_id: UUID | None = None, day: date | None = None) -> TodayData
             in_house=[s for s in stays if s.stays_through(days)],
             attention=worries,
             taken=sum(s.sleeps_on(days) for s in stays),
-            rooms=_rooms(session, houses),
+            states=_rooms(session, houses),
             days=_next_days(session, houses, shown),
             next_arrival=_next_arrival(session, houses, now) if is_today else None,
         )
@@ -136,6 +173,8 @@ def version(property_id: UUID | None = None, day: date | None = None) -> str:
                 _latest(LockMapping),
                 select(func.count()).select_from(LockMapping).scalar_subquery(),
                 _latest(Lock),
+                _latest(MaintenanceBlock),
+                select(func.count()).select_from(MaintenanceBlock).scalar_subquery(),
                 _latest(Alert, Alert.status != "resolved"),
                 select(func.count()).where(Alert.status != "resolved").scalar_subquery(),
             )
@@ -193,21 +232,34 @@ def _stays(
         .order_by(Reservation.check_in_at, Reservation.id)
     ).all()
     pins = pin_views.views(session, [reservation.id for reservation, _ in rows])
+    self_service = room_rows.without_desk(session, now)
+    today = {id_: clock.local_today(house.timezone) for id_, house in houses.items()}
     return [
-        Stay(reservation, houses[reservation.property_id], room, pins[reservation.id], now)
+        Stay(
+            reservation,
+            houses[reservation.property_id],
+            room,
+            pins[reservation.id],
+            now,
+            today[reservation.property_id],
+            reservation.property_id not in self_service,
+        )
         for reservation, room in rows
     ]
 
 
-def _rooms(session: Session, houses: Mapping[UUID, Property]) -> int:
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(Accommodation)
-            .where(Accommodation.property_id.in_(houses), Accommodation.is_active)
-        )
-        or 0
-    )
+def _rooms(session: Session, houses: Mapping[UUID, Property]) -> Rooms:
+    status, keeping = Accommodation.status, Accommodation.housekeeping
+    row = session.execute(
+        select(
+            func.count(),
+            func.count().filter(status == RoomStatus.OCCUPIED),
+            func.count().filter(status == RoomStatus.RESERVED),
+            func.count().filter(keeping == Housekeeping.DIRTY),
+            func.count().filter(keeping.in_(READY), status.not_in(STICKY)),
+        ).where(Accommodation.property_id.in_(houses), Accommodation.is_active)
+    ).one()
+    return Rooms(*row)
 
 
 def _next_days(session: Session, houses: Mapping[UUID, Property], shown: date) -> list[Day]:

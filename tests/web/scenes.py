@@ -74,6 +74,7 @@ class House:
 def busy_house(**fields: Any) -> House:
     """Arrivals whose PIN is ready, late, failed, missing and planned; one departure, one guest."""
     vila = make_property(name="Pousada Vila Jasmim", contingency="spare_card", **fields)
+    here: dict[str, Any] = {"status": "checked_in", "checked_in_at": NOON - timedelta(hours=20)}
     names = ["Maré", "Duna", "Coral", "Hortelã", "Chalé Canela", "Sálvia", "Farol"]
     rooms = [make_accommodation(vila, name=n, number=str(201 + i)) for i, n in enumerate(names)]
     house = House(vila, rooms)
@@ -97,11 +98,11 @@ def busy_house(**fields: Any) -> House:
     make_order(stays["planned"])
     stays["no_lock"] = make_stay(rooms[6], check_in=TODAY, guest="Ana Beatriz Nogueira", adults=1)
     stays["leaving"] = make_stay(
-        rooms[5], check_in=TODAY - timedelta(days=2), guest="Duarte Menezes", adults=2
+        rooms[5], check_in=TODAY - timedelta(days=2), guest="Duarte Menezes", adults=2, **here
     )
     make_credential(stays["leaving"], locks[5].id, "7712604")
     stays["in_house"] = make_stay(
-        rooms[1], check_in=TODAY - timedelta(days=1), nights=4, guest="Johanna Bergström"
+        rooms[1], check_in=TODAY - timedelta(days=1), nights=4, guest="Johanna Bergström", **here
     )
     make_credential(stays["in_house"], locks[1].id, "9236158")
     return house
