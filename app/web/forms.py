@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 
 from app.errors import Conflict, Invalid, ServiceError
 from app.services.inputs import Input
+from app.web import booking_words
 from app.web.rendering import empty, is_htmx, render
 
 WHOLE = re.compile(r"-?\d{1,9}")
@@ -72,7 +73,7 @@ WORDS: dict[str, Any] = {
     "Beds24 gave no usable answer, and the invite code may be used up: make a new one": _l(
         "Beds24 gave no usable answer. The code may be used up: make a new one."
     ),
-}
+} | booking_words.WORDS
 #: complaints that carry a name or a number
 SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"must be at least (?P<n>-?\d+)"), _l("Write %(n)s or more")),
@@ -92,6 +93,7 @@ SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = (
     ),
     (re.compile(r"(?P<name>.+) has this unit already"), _l("%(name)s has this unit already")),
     (re.compile(r"must be one of .*"), _l("Choose one of the list")),
+    *booking_words.SHAPES,
 )
 
 

@@ -72,6 +72,8 @@ GROUPS = (
     ),
 )
 FRONT_DESK = GROUPS[0]
+#: pages that are a view of another entry's
+PART_OF = {"availability": "rooms", "maintenance_blocks": "rooms", "rates": "rooms"}
 
 
 def groups() -> list[Group]:
@@ -91,7 +93,8 @@ def _open_to(entries: Sequence[Entry]) -> Iterator[Entry]:
 
 def is_here(entry: Entry) -> bool:
     """Whether the page shown belongs to this entry."""
-    return (request.blueprint or "") == entry.endpoint.split(".")[0]
+    blueprint = request.blueprint or ""
+    return PART_OF.get(blueprint, blueprint) == entry.endpoint.split(".")[0]
 
 
 def tabs() -> list[Entry]:

@@ -20,6 +20,9 @@ ACTIONS = {
     "reprocess": _l("New PIN ordered"),
     "revoke": _l("PIN revoked"),
     "update": _l("Booking changed"),
+    "create": _l("Booking made"),
+    "confirm": _l("Confirmed by the channel"),
+    "fail": _l("Not accepted by the channel"),
 }
 #: what a change of a booking is called in its history
 FIELDS = {

@@ -18,10 +18,11 @@ from app.domain.pin_causes import Cause, Verdict
 from app.domain.states import NEEDS_PIN, CredentialState, PinState
 from app.errors import Conflict
 from app.models import ChannelEvent
-from app.services import credentials, diagnosis, event_lists
+from app.services import booking_progress, credentials, diagnosis, event_lists
 from app.services.audit import Actor
+from app.services.booking_progress import Progress
 from app.services.diagnosis import Explanation
-from app.web import event_wording, reservations
+from app.web import booking_edits, booking_words, event_wording, front_desk, reservations
 from app.web.dates import gettext as _
 from app.web.pin_history import history
 from app.web.pin_sentences import room_of, say
@@ -41,13 +42,14 @@ def show(reservation_id: UUID) -> ResponseReturnValue:
     """The stay and its PIN; a poll that would see the same gets 204."""
     explained = diagnosis.explain(reservation_id)
     told = event_lists.about(explained.reservation)
-    if (same := unchanged(_version(explained, told))) is not None:
+    progress = booking_progress.of(explained.reservation)
+    if (same := unchanged(_version(explained, told, progress))) is not None:
         return same
-    context = _context(explained, told)
+    context = _context(explained, told, progress)
     return render("reservations/show.html", fragments={"stay": "stay"}, **context)
 
 
-def _context(e: Explanation, told: Sequence[ChannelEvent]) -> dict[str, Any]:
+def _context(e: Explanation, told: Sequence[ChannelEvent], progress: Progress) -> dict[str, Any]:
     user = require_user()
     now = clock.utcnow()
     over = e.diagnosis.cause in (Cause.REMOVING, Cause.REVOKE_OVERDUE)
@@ -64,18 +66,23 @@ def _context(e: Explanation, told: Sequence[ChannelEvent]) -> dict[str, Any]:
         "can_reveal": e.pin.can_reveal(user.role, now, e.reservation.check_out_at),
         "can_reprocess": user.is_admin and not no_reprocess(e),
         "can_revoke": user.is_admin and not no_revoke(e),
+        "desk": front_desk.actions(e.reservation, e.house),
         "room": room_of(e),
         "told": told,
         "wording": event_wording,
-        "version": _version(e, told),
-        "poll": FAST if e.pin.state in MOVING else SLOW,
+        "progress": progress,
+        "sync_error": booking_words.sync_error(e.reservation.sync_error or ""),
+        "can_edit": len(booking_edits.locked(e.reservation)) < len(booking_edits.FIELDS),
+        "version": _version(e, told, progress),
+        "poll": FAST if e.pin.state in MOVING or progress.is_moving else SLOW,
     }
 
 
-def _version(e: Explanation, told: Sequence[ChannelEvent]) -> str:
+def _version(e: Explanation, told: Sequence[ChannelEvent], progress: Progress) -> str:
     """What changes when the page would: rows, and what time alone makes of them."""
-    rows: list[Any] = [e.reservation, e.house, *e.credentials, *e.orders, *told]
-    rows += [row for row in (e.lock, e.accommodation, e.rival) if row is not None]
+    rows: list[Any] = [e.reservation, e.house, *e.credentials, *e.orders, *told, *progress.orders]
+    found = (e.lock, e.accommodation, e.rival, progress.hold)
+    rows += [row for row in found if row is not None]
     seen = [
         *(row.updated_at.isoformat() for row in rows),
         *(str(entry.id) for entry in e.history[:1]),
@@ -211,7 +218,8 @@ def _done(verb: _Verb, reservation_id: UUID) -> Response:
     behind = urlsplit(request.headers.get("HX-Current-URL", "")).path
     if behind == f"/reservations/{reservation_id}":
         explained = diagnosis.explain(reservation_id)
-        context = _context(explained, event_lists.about(explained.reservation))
+        stay = explained.reservation
+        context = _context(explained, event_lists.about(stay), booking_progress.of(stay))
         response.set_data(render_block("reservations/show.html", "stay", oob=True, **context))
     else:
         new = verb is _REPROCESS
