@@ -55,7 +55,7 @@ _ALTERNATIVES = text("""
             WHERE o.accommodation_id = a.id AND o.id <> r.id AND (
                   (o.status = ANY(:taking) AND o.check_in_on < r.check_out_on
                    AND o.check_out_on > first.day)
-                  OR (o.status = 'checked_in' AND r.check_in_at <= :now)))
+                  OR (o.status = 'checked_in' AND (:at_once OR r.check_in_at <= :now))))
        AND NOT EXISTS (
            SELECT FROM maintenance_blocks b
             WHERE b.accommodation_id = a.id AND b.start_date < r.check_out_on
@@ -94,14 +94,16 @@ def conflicts(session: Session, now: datetime, property_id: UUID | None = None) 
     return {row.id: row.rival for row in rows}
 
 
-def rooms_for(reservation_id: UUID) -> Sequence[Alternative]:
-    """Where else one stay could be, ready rooms first."""
+def rooms_for(reservation_id: UUID, *, at_once: bool = False) -> Sequence[Alternative]:
+    """Where else one stay could be, ready rooms first; `at_once` leaves out rooms that somebody is
+    still in."""
     with transaction() as session:
-        return alternatives(session, [reservation_id], clock.utcnow()).get(reservation_id, [])
+        found = alternatives(session, [reservation_id], clock.utcnow(), at_once=at_once)
+    return found.get(reservation_id, [])
 
 
 def alternatives(
-    session: Session, reservation_ids: Collection[UUID], now: datetime
+    session: Session, reservation_ids: Collection[UUID], now: datetime, *, at_once: bool = False
 ) -> Mapping[UUID, Sequence[Alternative]]:
     """Free rooms of the same type for each of the stays, ready ones first; one statement."""
     found: dict[UUID, list[Alternative]] = defaultdict(list)
@@ -114,6 +116,7 @@ def alternatives(
             "taking": [str(status) for status in TAKING],
             "closed": list(CLOSED),
             "now": now,
+            "at_once": at_once,
         },
     )
     for row in rows:

@@ -170,6 +170,7 @@ def version(property_id: UUID | None = None, day: date | None = None) -> str:
                 _latest(Credential, Credential.reservation_id.in_(near)),
                 _latest(PinJob, PinJob.reservation_id.in_(near)),
                 _latest(Accommodation),
+                room_rows.states(),
                 _latest(LockMapping),
                 select(func.count()).select_from(LockMapping).scalar_subquery(),
                 _latest(Lock),

@@ -190,7 +190,7 @@ def _ask_check_in(
 
 def _options(reservation_id: UUID, valid: bool) -> Sequence[Alternative]:
     """Rooms to choose from; none when it is not the room that stands in the way."""
-    found = room_conflicts.rooms_for(reservation_id)
+    found = room_conflicts.rooms_for(reservation_id, at_once=True)
     if valid or not found:
         return found
     return found if front_desk.foresee_check_in(reservation_id, found[0].id).valid else ()
