@@ -28,6 +28,7 @@ from app.services import (
     booking_notices,
     channel_mapping_rows,
     channel_units,
+    contention,
     dependents,
     edits,
     house_hours,
@@ -123,6 +124,10 @@ def create(new: NewAccommodation, *, actor: Actor) -> Accommodation:
 
     A placeholder that a reservation left for the same Stays id becomes the unit (DECISIONS 19).
     """
+    return contention.patient(lambda: _create(new, actor))
+
+
+def _create(new: NewAccommodation, actor: Actor) -> Accommodation:
     values = new.model_dump(exclude_none=True)
     with conflicts(_TAKEN), transaction() as session:
         _check(session, new.model_dump())
@@ -151,6 +156,12 @@ def change(accommodation_id: UUID, changes: AccommodationChanges, *, actor: Acto
     Raises NotFound, Invalid; Conflict for a channel id in use, or, unless confirmed, naming the
     guests whose PINs on the lock would move, or who have one while the unit is made inactive.
     """
+    return contention.patient(lambda: _carry_out(accommodation_id, changes, actor))
+
+
+def _carry_out(
+    accommodation_id: UUID, changes: AccommodationChanges, actor: Actor
+) -> Accommodation:
     with conflicts(_TAKEN), transaction() as session:
         row, found = _change(session, accommodation_id, changes, actor)
         if found.touches_live_pins and not changes.confirm:

@@ -31,6 +31,7 @@ from app.models.channels import MAPPING_TYPES
 from app.services import (
     channel_mapping_rows,
     channel_units,
+    contention,
     list_args,
     listing,
     room_assignment,
@@ -98,6 +99,10 @@ def create(new: NewChannelMapping, *, actor: Actor) -> Mapped:
     Raises Invalid naming `channel_property_id`, `internal_id` or `external_id`, Conflict naming the
     side that is mapped already.
     """
+    return contention.patient(lambda: _create(new, actor))
+
+
+def _create(new: NewChannelMapping, actor: Actor) -> Mapped:
     with conflicts(_TAKEN), transaction() as session:
         connection = session.get(ChannelProperty, new.channel_property_id)
         if connection is None:
@@ -115,6 +120,10 @@ def create(new: NewChannelMapping, *, actor: Actor) -> Mapped:
 def update(mapping_id: UUID, changes: ChannelMappingChanges, *, actor: Actor) -> Mapped:
     """Change a mapping, take it away or bring it back. Raises NotFound, and as `create` does;
     Conflict as well when it is not as it was read."""
+    return contention.patient(lambda: _update(mapping_id, changes, actor))
+
+
+def _update(mapping_id: UUID, changes: ChannelMappingChanges, actor: Actor) -> Mapped:
     with conflicts(_TAKEN), transaction() as session:
         row = _found(session, mapping_id)
         _refuse_other(row, changes)
@@ -122,7 +131,7 @@ def update(mapping_id: UUID, changes: ChannelMappingChanges, *, actor: Actor) ->
         had = row.internal_id
         units = _hold(session, row.mapping_type, [had, changes.internal_id or had])
         channel_mapping_rows.lock(session, [connection.id])
-        session.refresh(row)
+        row = _found(session, mapping_id, anew=True)
         _refuse_stale(row, changes, had)
         wanted = _checked(session, connection, _changed(row, changes))
         was_active, was_external = row.is_active, row.external_id
@@ -141,12 +150,16 @@ def delete(mapping_id: UUID, *, actor: Actor) -> None:
 
     Stays keep the room they have; the next message about them finds none.
     """
+    contention.patient(lambda: _delete(mapping_id, actor))
+
+
+def _delete(mapping_id: UUID, actor: Actor) -> None:
     with transaction() as session:
         row = _found(session, mapping_id)
         units = _hold(session, row.mapping_type, [row.internal_id])
         had = row.internal_id
         channel_mapping_rows.lock(session, [row.channel_property_id])
-        session.refresh(row)
+        row = _found(session, mapping_id, anew=True)
         _refuse_stale(row, ChannelMappingChanges(), had)
         if channel_mapping_rows.retire(session, row, actor=actor) and had in units:
             channel_units.write(session, units[had], None, actor=actor)
@@ -205,8 +218,10 @@ def _waiting_of(session: Session, row: ChannelMapping) -> list[UUID]:
     return waiting(session, row.channel_property_id, room)
 
 
-def _found(session: Session, mapping_id: UUID) -> ChannelMapping:
-    row = session.get(ChannelMapping, mapping_id)
+def _found(session: Session, mapping_id: UUID, *, anew: bool = False) -> ChannelMapping:
+    """The mapping, read `anew` once nobody else can change it: a row that was taken away may be
+    gone by then, because another mapping needed its key."""
+    row = session.get(ChannelMapping, mapping_id, populate_existing=anew)
     if row is None:
         raise NotFound("no such channel mapping")
     return row
