@@ -16,7 +16,15 @@ from app.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from app.integrations.channels.beds24_tokens import Tokens
 from app.models import ChannelAccount, ChannelProperty, Property
 from app.runtime import secret_vault
-from app.services import audit, channel_accounts, channel_invites, channel_units, edits, listing
+from app.services import (
+    audit,
+    channel_accounts,
+    channel_invites,
+    channel_units,
+    contention,
+    edits,
+    listing,
+)
 from app.services.audit import Actor
 from app.services.inputs import Changes, ExternalId, Input, conflicts
 from app.services.paging import Page
@@ -113,6 +121,10 @@ def create(new: NewChannelProperty, *, actor: Actor) -> ChannelProperty:
         _check(session, new.channel_name, new.channel_property_id, None)
         _check_free(session, new.property_id, new.channel_name)
     account_id = _account(new)
+    return contention.patient(lambda: _connect(new, account_id, actor))
+
+
+def _connect(new: NewChannelProperty, account_id: UUID | None, actor: Actor) -> ChannelProperty:
     plain = new.model_dump(exclude=set(SECRETS))
     with conflicts(_TAKEN), transaction() as session:
         row = ChannelProperty(**plain, account_id=account_id)
