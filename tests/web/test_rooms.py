@@ -197,7 +197,10 @@ class TestCheckIn:
         assert "Check in anyway" in page.text
 
     def test_a_clean_room_with_a_pin_needs_no_words(self, staff: FlaskClient, scene: Rooms) -> None:
-        page = staff.get(f"/reservations/{scene.stays['clean'].id}/check-in")
+        path = f"/reservations/{scene.stays['clean'].id}/check-in"
+        assert notes(staff.get(path)) == ["The PIN works from 13:00"]
+        clock.move(hours=4)
+        page = staff.get(path)
         assert notes(page) == []
         assert "Check in anyway" not in page.text
 
@@ -548,7 +551,7 @@ class TestToday:
             session.get_one(Accommodation, scene.rooms["101"].id).status = "OUT_OF_SERVICE"
         page = " ".join(staff.get("/").text.split())
         assert "101 Alecrim is out of service" in page
-        assert "Beatriz Okamoto is checked in there." in page
+        assert "Beatriz Okamoto is here until Thu 12 Mar." in page
 
     def test_the_figures_of_the_rooms(self, staff: FlaskClient, scene: Rooms) -> None:
         page = " ".join(re.sub(r"<[^>]+>", " ", staff.get("/").text).split())
