@@ -16,7 +16,14 @@ from app.domain.room_status import READY, STICKY, RoomStatus
 from app.domain.states import ReservationStatus as Status
 from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import Accommodation, MaintenanceBlock, Property, Reservation
-from app.services import audit, pin_plan, room_occupancy, room_status
+from app.services import (
+    audit,
+    booking_notices,
+    contention,
+    pin_plan,
+    room_occupancy,
+    room_status,
+)
 from app.services.audit import Actor
 from app.services.room_status import Facts
 from app.transaction import transaction
@@ -77,6 +84,20 @@ def check_in(
     A stay without a room gets `accommodation_id`, else the best free one of its type (clean first).
     Raises NotFound, Invalid for a room that is none, Conflict with every reason at once.
     """
+    return contention.patient(lambda: _check_in(reservation_id, actor, accommodation_id))
+
+
+def check_out(reservation_id: UUID, *, actor: Actor) -> Reservation:
+    """The guest has left: the stay is over, its room dirty or reserved for the next.
+
+    An early check-out ends the PIN after the house's grace (DECISIONS 17), and the nights that are
+    left are for sale again, at the channel as well. Raises NotFound, Conflict with every reason at
+    once.
+    """
+    return contention.patient(lambda: _check_out(reservation_id, actor))
+
+
+def _check_in(reservation_id: UUID, actor: Actor, accommodation_id: UUID | None) -> Reservation:
     with transaction() as session:
         stay, found = _arrival(session, reservation_id, accommodation_id)
         room = _let(found, "check-in")
@@ -101,12 +122,7 @@ def check_in(
         return stay
 
 
-def check_out(reservation_id: UUID, *, actor: Actor) -> Reservation:
-    """The guest has left: the stay is over, its room dirty or reserved for the next.
-
-    An early check-out ends the PIN after the house's grace (DECISIONS 17). Raises NotFound,
-    Conflict with every reason at once.
-    """
+def _check_out(reservation_id: UUID, actor: Actor) -> Reservation:
     with transaction() as session:
         stay, found = _departure(session, reservation_id)
         room = _let(found, "check-out")
@@ -115,6 +131,8 @@ def check_out(reservation_id: UUID, *, actor: Actor) -> Reservation:
         stay.version += 1
         session.flush()
         audit.record(session, actor, "check_out", "reservation", stay.id, before, _snapshot(stay))
+        # What is behind us is nobody's business: a guest who leaves on the day frees nothing.
+        booking_notices.nights_changed(session, [booking_notices.span_of(session, stay)])
         pin_plan.plan(session, reservations=[stay.id])
         room_status.follow(
             session,
@@ -140,11 +158,11 @@ def _arrival(
     room_id = wanted or stay.accommodation_id
     if room_id is None:
         return stay, _propose(session, stay, errors, now)
-    if wanted is not None and wanted != stay.accommodation_id:
-        errors += _other_room_errors(session, stay, wanted, now)
-    room = room_status.lock(session, [room_id]).get(room_id)
+    room = room_status.lock(session, {room_id, stay.accommodation_id or room_id}).get(room_id)
     if room is None:
         raise Invalid.field("accommodation_id", "no such accommodation")
+    if wanted is not None and wanted != stay.accommodation_id:
+        errors += _other_room_errors(session, stay, wanted, now)
     errors += against_room(session, stay, room)
     return stay, Validation(tuple(errors), _warnings(room), room)
 
@@ -155,10 +173,11 @@ def _propose(session: Session, stay: Reservation, errors: list[str], now: dateti
         return Validation(tuple(errors))
     if stay.room_type_id is not None:
         nights = (stay.check_in_on, stay.check_out_on)
-        for unit in room_occupancy.free_units(session, stay.room_type_id, *nights, at=now):
-            room = room_status.lock(session, [unit.id])[unit.id]
-            if not room.occupied:  # somebody may have been faster
-                return Validation((), _warnings(room), room, proposed=True)
+        free = room_occupancy.free_units(session, stay.room_type_id, *nights, at=now, lock=True)
+        best = next((unit.id for unit in free if not unit.occupied), None)
+        if best is not None:
+            room = room_status.lock(session, [best])[best]
+            return Validation((), _warnings(room), room, proposed=True)
     return Validation(("no room is assigned, and none of its type is free for the whole stay",))
 
 

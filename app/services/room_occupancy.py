@@ -135,12 +135,19 @@ def units(
 
 
 def free_units(
-    session: Session, room_type_id: UUID, first: date, last: date, *, at: datetime
+    session: Session,
+    room_type_id: UUID,
+    first: date,
+    last: date,
+    *,
+    at: datetime,
+    lock: bool = False,
 ) -> list[Unit]:
     """The rooms of a type that are free for all nights from `first` up to and without `last`, the
-    best first. `at` is now: nobody is put where a guest should have left, while another is free."""
+    best first. `at` is now: nobody is put where a guest should have left, while another is free.
+    With `lock` they stay free until the transaction ends."""
     nights = Nights(first, last)
-    found = [u for u in units(session, room_type_id, first, last) if u.is_free(nights)]
+    found = [u for u in units(session, room_type_id, first, last, lock=lock) if u.is_free(nights)]
     return sorted(found, key=lambda unit: unit.rank(nights))
 
 

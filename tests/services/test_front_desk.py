@@ -11,8 +11,15 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.errors import Conflict, Invalid, NotFound, ServiceError
-from app.models import AuditEntry, Credential, PinJob, RoomStatusChange
-from app.services import credentials, front_desk, rooms
+from app.models import (
+    Accommodation,
+    AuditEntry,
+    Credential,
+    PinJob,
+    Reservation,
+    RoomStatusChange,
+)
+from app.services import availability, credentials, front_desk, rooms
 from app.services.audit import Actor
 from app.services.rooms import RoomChanges
 from app.transaction import transaction
@@ -27,6 +34,7 @@ from tests.factories import (
     make_stay,
     reload,
 )
+from tests.outbound import events, make_sold
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DESK = Actor("desk@example.org", role="staff")
@@ -195,6 +203,27 @@ def test_an_early_check_out_ends_the_pin_after_the_grace(noon: Clock) -> None:
     assert pin.expires_at == NOW + timedelta(hours=7)
 
 
+def test_an_early_check_out_sells_the_nights_that_are_left_again() -> None:
+    """The channel counts the booking for all its nights, so it has to be told of free units."""
+    sold = make_sold()
+    early, due = (
+        make_stay(
+            make_accommodation(sold.house, room_type_id=sold.kind.id),
+            check_in=NOW - timedelta(days=2),
+            nights=nights,
+            status="checked_in",
+            room_type_id=sold.kind.id,
+        )
+        for nights in (5, 2)
+    )
+    front_desk.check_out(due.id, actor=DESK)
+    assert events() == []
+    front_desk.check_out(early.id, actor=DESK)
+    (event,) = events()
+    assert event.event_type == "pms.availability.update"
+    assert event.payload["ranges"] == [["2026-03-10", "2026-03-12"]]
+
+
 def test_a_check_in_plans_the_pin() -> None:
     room = make_accommodation()
     make_mapping(room, make_lock())
@@ -224,6 +253,53 @@ def race(app: Flask, *acts: Callable[[], object]) -> list[object]:
     for thread in threads:
         thread.join(30)
     return results
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_room_sold_that_moment_is_not_given_away(app: Flask, named: bool) -> None:
+    """Somebody sells the very room while a guest is let into it: whoever has its row decides."""
+    house = make_property()
+    kind = make_room_type(house)
+    own, other = (make_accommodation(house, room_type_id=kind.id) for _ in range(2))
+    stay = make_stay(own, check_in=NOW - timedelta(hours=1), room_type_id=kind.id)
+    if not named:
+        with transaction() as session:
+            session.get_one(Reservation, stay.id).accommodation_id = None
+            session.get_one(Accommodation, own.id).is_active = False
+    wanted = other.id if named else None
+    found: list[object] = []
+
+    def arrive() -> None:
+        with app.app_context():
+            try:
+                found.append(front_desk.check_in(stay.id, actor=DESK, accommodation_id=wanted))
+            except Conflict as refused:
+                found.append(refused)
+
+    desk = threading.Thread(target=arrive)
+    with transaction() as session:
+        availability.lock(session, [kind.id])
+        room = session.get_one(Accommodation, other.id, with_for_update={"key_share": True})
+        desk.start()
+        desk.join(0.5)
+        assert desk.is_alive()  # it waits for the room
+        session.add(
+            Reservation(
+                property_id=house.id,
+                room_type_id=kind.id,
+                accommodation_id=room.id,
+                source="direct",
+                status="confirmed",
+                guest_name="Fast",
+                check_in_at=NOW,
+                check_out_at=NOW + timedelta(days=1),
+                check_in_on=NOW.date(),
+                check_out_on=NOW.date() + timedelta(days=1),
+            )
+        )
+    desk.join(10)
+    assert [type(each) for each in found] == [Conflict]
+    assert reload(stay).status == "confirmed"
 
 
 def test_two_desks_check_two_guests_into_one_room(app: Flask) -> None:
