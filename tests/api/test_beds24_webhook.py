@@ -268,6 +268,15 @@ class TestProof:
         assert post(client, body | {name: said.isoformat()}).status_code == status
         assert len(stored()) == (status == 200)
 
+    def test_beds24s_own_body_may_come_late(self, client: FlaskClient, house: House) -> None:
+        """It may be tried again for hours; refused for its age it would be lost."""
+        late = v2() | {"timeStamp": "2026-03-10T03:00:00Z", "retries": 7}
+        assert post(client, late).status_code == 200
+        again = post(client, late | {"retries": 8})
+        assert (again.json or {})["duplicate"] is True
+        dated = v2(id=70000124) | {"timestamp": "2026-03-10T03:00:00Z"}
+        assert post(client, dated).status_code == 401
+
     def test_only_signed_ones_have_to_be(self, client: FlaskClient, house: House) -> None:
         """Beds24 sends what it could not deliver for hours, and cannot sign it anew."""
         assert post(client, v2() | {"timeStamp": "2026-03-01T00:00:00Z"}, told()).status_code == 200
