@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.domain.states import EventStatus
@@ -96,6 +97,7 @@ def last_change(reservation_id: UUID) -> Change | None:
                 AuditEntry.entity == "reservation",
                 AuditEntry.entity_id == str(reservation_id),
                 AuditEntry.after.is_not(None),
+                AuditEntry.action != "create",
             )
             .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
             .limit(1)
@@ -111,7 +113,7 @@ def latest(session: Session, reservation_ids: Sequence[UUID]) -> dict[UUID, Chan
     """By stay, the message that makes its booking at the channel; one statement."""
     rows = session.scalars(
         select(ChannelEvent)
-        .distinct(ChannelEvent.entity_internal_id)
+        .ext(distinct_on(ChannelEvent.entity_internal_id))
         .where(
             ChannelEvent.entity_type == "booking",
             among(ChannelEvent.entity_internal_id, reservation_ids),

@@ -25,10 +25,13 @@ from app.models import (
     RoomType,
     VendorState,
 )
-from app.services import channel_completeness, channel_status, event_desk
+from app.services import channel_completeness, channel_status, event_desk, rate_limits
 from app.services.channel_completeness import Completeness
 from app.services.channel_status import Depths
+from app.services.channel_units import BEDS24
+from app.services.event_rows import OUTBOUND
 from app.services.list_search import natural
+from app.services.rate_limits import Meter
 from app.transaction import transaction
 
 #: a channel that is read on schedule and has not been read for this long has gone quiet
@@ -120,11 +123,17 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One connection with everything that can be mapped, by kind, what is missing first."""
+    """One connection with everything that can be mapped, by kind, what is missing first.
+
+    `meter` is what its account may still ask of the channel; the message that waits longest to go
+    out came at `oldest_out`.
+    """
 
     card: Card
     entries: Mapping[str, Sequence[Entry]]  # by mapping type
     waiting: Sequence[Waiting]
+    meter: Meter | None = None
+    oldest_out: datetime | None = None
 
     def missing(self, mapping_type: str) -> int:
         return sum(not each.is_mapped for each in self.entries.get(mapping_type, ()))
@@ -168,7 +177,17 @@ def board(channel_property_id: UUID) -> Board:
             ],
         }
         waiting = _waiting(session, channel_property_id, mappings)
-    return Board(found, entries, waiting)
+        meter = None
+        if found.connection.channel_name == BEDS24:
+            meter = rate_limits.meter(session, channel_property_id)
+        oldest = session.scalar(
+            select(func.min(ChannelEvent.received_at)).where(
+                ChannelEvent.channel_property_id == channel_property_id,
+                ChannelEvent.direction == OUTBOUND,
+                ChannelEvent.status.in_(channel_status.OPEN),
+            )
+        )
+    return Board(found, entries, waiting, meter, oldest)
 
 
 def mapping_of(channel_property_id: UUID, mapping_id: UUID) -> ChannelMapping:

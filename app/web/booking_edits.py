@@ -21,7 +21,7 @@ from app.services.booking_inputs import BookingChanges
 from app.services.booking_progress import Change
 from app.services.inputs import parse
 from app.services.reservation_lists import ReservationRow
-from app.web import amounts, booking_fields, booking_words, dates, reservations
+from app.web import amounts, booking_fields, booking_words, dates, pin_history, reservations
 from app.web.booking_fields import Choice
 from app.web.bookings import FIELDS as NEW_FIELDS
 from app.web.bookings import STAY
@@ -35,6 +35,7 @@ _pages = reservations.bp
 FIELDS = {
     name: label for name, label in NEW_FIELDS.items() if name not in ("units", "check_in_now")
 } | {"guest_name": _l("Guest")}
+PLACES = ("room_type_id", "accommodation_id")
 COLUMNS = {"check_in": "check_in_on", "check_out": "check_out_on"}
 #: a field as the page had it when it was opened
 WAS = "was_"
@@ -162,7 +163,7 @@ def _form(
         opened=opened or now,
         version=version or stay.version,
         clash=clash,
-        columns=CHANGED,
+        columns=pin_history.FIELDS,
         units=booking_progress.of(stay).units,
         **booking_fields.context(offer),
     )
@@ -206,10 +207,3 @@ def _names(row: ReservationRow, *versions: Mapping[str, str]) -> Any:
         return value
 
     return shown
-
-
-PLACES = ("room_type_id", "accommodation_id")
-#: columns of the audit log in the words of the form
-CHANGED = {COLUMNS.get(name, name): label for name, label in FIELDS.items()} | {
-    "status": _l("Status")
-}

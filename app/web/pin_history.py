@@ -23,11 +23,18 @@ ACTIONS = {
     "create": _l("Booking made"),
     "confirm": _l("Confirmed by the channel"),
     "fail": _l("Not accepted by the channel"),
+    "check_in": _l("Guest checked in"),
+    "check_out": _l("Guest checked out"),
+    "no_show": _l("Noted as a no-show"),
+    "cancel": _l("Booking cancelled"),
 }
+#: what these change goes without saying
+PLAIN = frozenset({"check_in", "check_out", "no_show", "cancel"})
 #: what a change of a booking is called in its history
 FIELDS = {
     "status": _l("Status"),
     "accommodation_id": _l("Room"),
+    "room_type_id": _l("Room type"),
     "check_in_at": _l("Check-in"),
     "check_in_on": _l("Check-in"),
     "check_out_at": _l("Check-out"),
@@ -70,9 +77,10 @@ def _booking(e: Explanation) -> Iterator[Happened]:
     yield Happened(stay.created_at, _("Booking received"), source)
     if stay.cancelled_at is not None:
         yield Happened(stay.cancelled_at, _("Booking cancelled"), source)
-    if stay.checked_in_at is not None:
+    told = {entry.action for entry in e.history}
+    if stay.checked_in_at is not None and "check_in" not in told:
         yield Happened(stay.checked_in_at, _("Guest checked in"), _("Front desk"))
-    if stay.checked_out_at is not None:
+    if stay.checked_out_at is not None and "check_out" not in told:
         yield Happened(stay.checked_out_at, _("Guest checked out"), _("Front desk"))
 
 
@@ -82,7 +90,8 @@ def _people(e: Explanation) -> Iterator[Happened]:
         if e.reservation.cancelled_at and fields.get("status") == "cancelled":
             continue  # told as the cancellation it is
         who = name_of(e, entry.actor_id, entry.actor)
-        named = dict.fromkeys(str(FIELDS[name]) for name in fields if name in FIELDS)
+        shown = fields if entry.action not in PLAIN else ()
+        named = dict.fromkeys(str(FIELDS[name]) for name in shown if name in FIELDS)
         yield Happened(
             entry.at, str(ACTIONS.get(entry.action, entry.action)), who, ", ".join(named)
         )

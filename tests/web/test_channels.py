@@ -16,10 +16,11 @@ from sqlalchemy import func, select
 from app.errors import Unavailable
 from app.models import (
     AuditEntry,
+    ChannelEvent,
     ChannelProperty,
     VendorState,
 )
-from app.services import channel_invites, channel_properties
+from app.services import channel_invites, channel_properties, rate_limits
 from app.services.audit import SYSTEM
 from app.transaction import transaction
 from tests.conftest import Clock
@@ -316,3 +317,31 @@ def test_a_connection_is_switched_off_and_on(admin: FlaskClient) -> None:
     assert reload(one).status == "active"
     assert press(admin, path, status="error").status_code == 422
     assert press(admin, f"/channels/{NO_SUCH_ID}/switch", status="active").status_code == 404
+
+
+def test_the_page_says_what_waits_to_go_out_and_what_it_may_cost(
+    admin: FlaskClient, clock: Clock
+) -> None:
+    one = connect(make_property())
+    page = admin.get(f"/channels/{one.id}")
+    assert "Waiting out 0" in said_on(page)
+    assert "Calls Beds24 allows 100 of 100 left" in said_on(page)
+    assert rate_limits.take(one.id, 16)
+    with transaction() as session:
+        session.add(
+            ChannelEvent(
+                channel_property_id=one.id,
+                direction="outbound",
+                source="pms",
+                event_type="pms.availability.update",
+                entity_type="room_type",
+                idempotency_key="outbound:test",
+                payload={},
+                received_at=clock.now - timedelta(minutes=20),
+            )
+        )
+    said = said_on(admin.get(f"/channels/{one.id}"))
+    assert "Waiting out 1 the oldest since 08:40" in said
+    assert "84 of 100 left new ones at 09:05:00" in said
+    rate_limits.block(one.id, clock.now + timedelta(minutes=1))
+    assert "Beds24 asked us to wait until 09:01:00" in said_on(admin.get(f"/channels/{one.id}"))
