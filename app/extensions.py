@@ -14,8 +14,10 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -34,6 +36,36 @@ class Base(DeclarativeBase):
 
 db = SQLAlchemy(metadata=Base.metadata)
 migrate = Migrate()
+
+
+#: A connection that was good so long ago need not be asked again: a check is a round trip, and a
+#: door that stores a message has a few milliseconds for everything. Should the server have gone in
+#: just that time, the first statement fails, and the pool replaces every connection it had.
+IDLE_SECONDS = 1.0
+_SEEN = "turnkey_seen"
+
+
+def check_idle() -> None:
+    """Have pools check a connection before use once it has lain idle; twice changes nothing."""
+    if not event.contains(Pool, "checkout", _check):
+        event.listen(Pool, "checkout", _check)
+        event.listen(Pool, "checkin", _note)
+
+
+def _note(connection: Any, entry: ConnectionPoolEntry) -> None:
+    entry.info[_SEEN] = time.monotonic()
+
+
+def _check(connection: Any, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+    seen = entry.info.get(_SEEN)
+    if seen is None or time.monotonic() - seen < IDLE_SECONDS:
+        return
+    try:
+        connection.autocommit = True
+        connection.execute("")
+        connection.autocommit = False
+    except Exception:
+        raise DisconnectionError("an idle connection has gone") from None
 
 
 def _address() -> str:

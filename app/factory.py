@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import config, logs
 from app.crypto import PinVault, SecretVault
-from app.extensions import Base, db, init_limiter, migrate
+from app.extensions import Base, check_idle, db, init_limiter, migrate
 
 #: modules with a `register(app)`; the order is the order of registration
 DOORS = (
@@ -49,6 +49,7 @@ def create_app(settings: config.Settings | None = None, *, testing: bool = False
     app.extensions["pin_vault"] = PinVault(settings.pin_encryption_keys, settings.secret_key)
     app.extensions["secret_vault"] = SecretVault(settings.pin_encryption_keys, settings.secret_key)
     db.init_app(app)
+    check_idle()
     init_limiter(app, settings.redis_url)
     importlib.import_module("app.models")
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=False)
@@ -72,11 +73,11 @@ def settle_memory() -> None:
 
 
 def engine_options(settings: config.Settings) -> dict[str, Any]:
-    """The connection pool: bounded, checked before use, every session in UTC (PERF-07)."""
+    """The connection pool: bounded, every session in UTC (PERF-07); `check_idle` sees to it that
+    one that has lain idle is checked before use."""
     return {
         "pool_size": settings.db_pool_size,
         "max_overflow": settings.db_pool_size,
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
         "pool_timeout": 5,
         "hide_parameters": True,  # an error's text would carry guests and sealed PINs

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import structlog
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.extensions import db
@@ -63,6 +65,24 @@ def transaction() -> Iterator[Session]:
             log.warning(
                 "after_commit_failed", hook=getattr(hook, "__qualname__", "?"), exc_info=True
             )
+
+
+@lru_cache(maxsize=4)
+def _autocommit(engine: Engine) -> Engine:
+    """The same pool, its connections in autocommit while they are lent out through this."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def statements() -> Iterator[Session]:
+    """A session whose statements commit one by one, for a door that writes a single row and has to
+    answer at once: no BEGIN and no COMMIT travel. Joins a surrounding unit of work."""
+    unit = _current.get()
+    if unit is not None:
+        yield unit.session
+        return
+    with Session(_autocommit(db.engine), expire_on_commit=False) as session:
+        yield session
 
 
 def after_commit(hook: Callable[[], None]) -> None:

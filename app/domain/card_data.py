@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REMOVED = "[card removed]"
@@ -33,7 +34,7 @@ def without_cards(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         items = [without_cards(item, key) for item in value]
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items
-    if _NAMING_KEYS.fullmatch(_plain(key)):
+    if _is_naming_key(key):
         return value
     if isinstance(value, str):
         cleaned = _DIGITS.sub(lambda m: REMOVED if is_card_number(m[0]) else m[0], value)
@@ -59,8 +60,14 @@ def _luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
+@lru_cache(maxsize=1024)
 def _is_card_key(key: str) -> bool:
     return _CARD_KEYS.fullmatch(_plain(key)) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_naming_key(key: str) -> bool:
+    return _NAMING_KEYS.fullmatch(_plain(key)) is not None
 
 
 def _plain(key: str) -> str:

@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from rq.job import Job, JobStatus
 
 from app import clock
-from app.queue import scripts
+from app.queue import courier, scripts
 from app.queue.connection import redis
 from app.queue.registry import JOBS
 from app.transaction import after_commit
@@ -93,6 +93,13 @@ def enqueue_many(alarms: Sequence[Alarm]) -> None:
     if alarms:
         orders = list(alarms)
         after_commit(lambda: _send(orders))
+
+
+def enqueue_soon(alarm: Alarm) -> None:
+    """Order without waiting for Redis, for a door that has to answer: a thread of this process
+    sends what has come together. What it cannot send any more, the sweep does."""
+    _check(alarm)
+    after_commit(lambda: courier.hand(alarm, _send))
 
 
 def cancel(*job_ids: str) -> None:

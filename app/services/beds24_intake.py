@@ -24,7 +24,7 @@ from app.services.beds24_connections import Caller, Spot
 from app.services.channel_properties import BEDS24
 from app.services.event_intake import Incoming, Received
 from app.services.event_rows import WAITING
-from app.transaction import transaction
+from app.transaction import statements, transaction
 
 #: how far a signed message's time may be off before it counts as played back
 FRESH = timedelta(minutes=5)
@@ -79,7 +79,9 @@ def receive(raw: bytes, headers: Mapping[str, str]) -> Received:
     reading = _read(raw)
     spots = [_spot(element) for element in reading.elements] or [Spot()]
     now = clock.utcnow()
-    with transaction() as session:
+    # Several events are stored together or not at all; one needs no transaction around it.
+    opened = statements if len(reading.elements) == 1 else transaction
+    with opened() as session:
         callers = beds24_connections.find(session, set(spots))
         signed = _prove(proof, [callers.get(spot) for spot in spots])
         if signed:

@@ -91,7 +91,7 @@ def store(
             select(_EVENTS.c.id).where(_EVENTS.c.idempotency_key == key)
         ).one()
     elif waits:
-        queue.enqueue_many([event_rows.alarm(event_id, message.source, INBOUND)])
+        queue.enqueue_soon(event_rows.alarm(event_id, message.source, INBOUND))
     log.info(
         "event_received",
         event_id=str(event_id),

@@ -19,7 +19,7 @@ from app.models import Accommodation, ChannelProperty, Property
 from app.services import event_intake, stays_events
 from app.services.event_intake import Incoming, Received
 from app.services.stays_events import CHANNEL
-from app.transaction import transaction
+from app.transaction import statements, transaction
 
 #: headers that a later proof of origin may need (contracts/stays.md §8); all others go
 KEPT_HEADERS = frozenset(
@@ -77,7 +77,7 @@ def receive(body: Mapping[str, Any], raw: bytes, headers: Mapping[str, str]) -> 
         headers=event_intake.kept(headers, KEPT_HEADERS),
         concerns_us=message.concerns_us,
     )
-    with transaction() as session:
+    with statements() as session:
         connection_id = _channel_property(session, message.place_ref, now)
         return event_intake.store(session, connection_id, incoming, now)
 
