@@ -10,10 +10,13 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+import structlog
 from flask import Flask, current_app
 
 if TYPE_CHECKING:
     from app.queue.client import Alarm
+
+log = structlog.get_logger(__name__)
 
 #: how long orders gather; a guest's PIN is hours away, and a worker looks once in that time
 GATHER_SECONDS = 0.005
@@ -53,8 +56,12 @@ class Courier:
         return found
 
     def _send(self, alarms: list[Alarm]) -> None:
-        with self.app.app_context():
-            self.send(alarms)
+        try:
+            with self.app.app_context():
+                self.send(alarms)
+        except Exception:
+            # Nobody would start the thread again, and what comes would pile up for ever.
+            log.exception("orders_not_sent", jobs=len(alarms))
 
 
 _guard = threading.Lock()

@@ -57,3 +57,19 @@ def test_without_redis_nothing_fails(
         (sender,) = [c for (_, key), c in courier._couriers.items() if key == id(app)]
         wait_for(lambda: sender.waiting.empty())
         assert sender.thread.is_alive()
+
+
+def test_an_error_costs_its_own_orders_only(app: Flask) -> None:
+    sent: list[Alarm] = []
+
+    def send(alarms: list[Alarm]) -> None:
+        if not sent:
+            sent.append(alarms[0])
+            raise LookupError("a fault of ours")
+        sent.extend(alarms)
+
+    sender = courier.Courier(app, send)
+    for number in (1, 2):
+        sender.waiting.put(Alarm("credentials.generate", uuid4()))
+        wait_for(lambda number=number: len(sent) == number)
+    assert sender.thread.is_alive()
