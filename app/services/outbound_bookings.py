@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import exists, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -36,7 +36,14 @@ from app.integrations.errors import (
     Unreachable,
 )
 from app.models import ChannelEvent, ChannelProperty, Property, Reservation
-from app.services import booking_outcomes, event_rows, outbound, outbound_claims, outbound_rows
+from app.services import (
+    booking_outcomes,
+    event_rows,
+    outbound,
+    outbound_claims,
+    outbound_crossings,
+    outbound_rows,
+)
 from app.services.event_rows import Work
 from app.services.outbound import CANCEL, GONE, units_of
 from app.services.outbound_places import CHANNEL, Place, place_of
@@ -73,6 +80,7 @@ class Task:
     mapped: bool
     maybe_there: bool  # an earlier try may have made it
     sent_at: datetime | None  # when this event's create last went out
+    last_sent_at: datetime | None  # ... or that of any event of the booking
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ def load(work: Work) -> Task | None:
             session, event.channel_property_id, first.room_type_id, first.accommodation_id
         )
         there = first.external_id if first.channel == CHANNEL else None
+        last_sent_at = _last_sent_at(session, event)
         return Task(
             work=work,
             key=event.idempotency_key,
@@ -111,8 +120,9 @@ def load(work: Work) -> Task | None:
             external_id=there,
             gone=_gone(rows, event.event_type),
             mapped=place is not None,
-            maybe_there=_sent_before(session, event),
+            maybe_there=event.event_type != outbound.CREATE or last_sent_at is not None,
             sent_at=event.sent_at,
+            last_sent_at=last_sent_at,
         )
 
 
@@ -151,7 +161,7 @@ def record(task: Task, done: Done) -> None:
         event.entity_external_id = done.external_id or event.entity_external_id
         note_success(session, work.channel_property_id, now)
         _close_older(session, event, now)
-        _settle_nights(session, task, event)
+        outbound_crossings.settle(session, task.reservation_id, event)
         outbound_claims.wake_followers(session, event)
     log.info("booking_delivered", event_id=str(work.id), outcome=done.word)
 
@@ -208,19 +218,12 @@ def _gone(rows: Sequence[Reservation], kind: str) -> bool:
     return all(row.status in GONE for row in rows)
 
 
-def _sent_before(session: Session, event: ChannelEvent) -> bool:
-    """Whether any try of any event may have made this booking without our having its id."""
+def _last_sent_at(session: Session, event: ChannelEvent) -> datetime | None:
+    """When any try of any event last sent this booking off."""
     assert event.entity_internal_id is not None
-    return event.event_type != outbound.CREATE or bool(
-        session.scalar(
-            select(
-                exists().where(
-                    *outbound_rows.of(
-                        event.channel_property_id, "booking", event.entity_internal_id
-                    ),
-                    ChannelEvent.sent_at.is_not(None),
-                )
-            )
+    return session.scalar(
+        select(func.max(ChannelEvent.sent_at)).where(
+            *outbound_rows.of(event.channel_property_id, "booking", event.entity_internal_id)
         )
     )
 
@@ -234,8 +237,8 @@ def _found(client: Beds24Client, task: Task) -> str | None:
     found = client.find_by_reference(reference)
     if not found and order.room_ref and order.arrival and order.departure:
         found = client.find_by_stay(order.room_ref, order.arrival, order.departure, reference)
-    if not found and task.sent_at is not None:
-        left = task.sent_at + SETTLES - clock.utcnow()
+    if not found and task.last_sent_at is not None:
+        left = task.last_sent_at + SETTLES - clock.utcnow()
         if left > timedelta(0):
             raise Settling(
                 "what was sent had no answer and is not to be seen yet",
@@ -365,27 +368,3 @@ def _close_older(session: Session, event: ChannelEvent, now: datetime) -> None:
         )
         .execution_options(synchronize_session=False)
     )
-
-
-def _settle_nights(session: Session, task: Task, event: ChannelEvent) -> None:
-    """Beds24 counts its own bookings off what we last told it is free. Free units that were told
-    while this one was on its way had counted it already: they are told again (C-29)."""
-    room_type_id = session.scalar(
-        select(Reservation.room_type_id).where(Reservation.id == task.reservation_id)
-    )
-    first, last = task.order.arrival, task.order.departure
-    if room_type_id is None or first is None or last is None:
-        return
-    crossed = session.scalar(
-        select(
-            exists().where(
-                *outbound_rows.of(event.channel_property_id, "room_type", room_type_id),
-                ChannelEvent.event_type == outbound.AVAILABILITY,
-                ChannelEvent.status.in_((EventStatus.PROCESSING, EventStatus.DONE)),
-                (ChannelEvent.processed_at >= event.received_at)
-                | ChannelEvent.processed_at.is_(None),
-            )
-        )
-    )
-    if crossed:
-        outbound.availability_changed(session, [room_type_id], first, last - timedelta(days=1))

@@ -22,7 +22,7 @@ from app.integrations.channels.beds24 import Beds24Client
 from app.integrations.channels.beds24_writes import Written
 from app.models import ChannelEvent, ChannelMapping, Rate
 from app.models.columns import among
-from app.services import availability, event_rows, outbound
+from app.services import availability, event_rows, outbound, outbound_claims
 from app.services.event_rows import Work
 from app.services.outbound_bookings import note_success
 from app.services.outbound_places import Connected, connected
@@ -118,6 +118,9 @@ def record(push: Push, results: Mapping[str, Written]) -> list[tuple[Work, str]]
                 outcome="ignored",
                 normalized={"outcome": "nothing_to_say"},
             )
+        for works in push.works.values():
+            for work in works:
+                outbound_claims.wake_followers(session, session.get_one(ChannelEvent, work.id))
     log.info("nights_delivered", rooms=len(results) - len(refused), refused=len(refused))
     return refused
 

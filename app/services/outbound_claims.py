@@ -62,8 +62,21 @@ def next_due(
     line: Sequence[UUID], *, kind: str | None = None, limit: int = 1, but: Sequence[UUID] = ()
 ) -> list[Next]:
     """What is to be delivered next: urgent first, then as it was recorded. An event of a booking
-    waits for every older one of that booking that has not ended."""
+    waits for every older one of that booking that has not ended; nights and prices wait while
+    others of the same room type are being told, so that what arrives last is what was counted last.
+    """
     now = clock.utcnow()
+    told = aliased(ChannelEvent)
+    being_told = exists().where(
+        told.entity_type == "room_type",
+        told.direction == OUTBOUND,
+        told.entity_internal_id == ChannelEvent.entity_internal_id,
+        told.channel_property_id == ChannelEvent.channel_property_id,
+        told.event_type == ChannelEvent.event_type,
+        told.status == EventStatus.PROCESSING,
+        told.lease_until >= now,
+        told.id != ChannelEvent.id,
+    )
     older = aliased(ChannelEvent)
     blocked = exists().where(
         older.entity_type == "booking",
@@ -91,6 +104,7 @@ def next_due(
                 _in_line(line),
                 _due(now),
                 or_(ChannelEvent.entity_type != "booking", ~blocked),
+                or_(ChannelEvent.entity_type != "room_type", ~being_told),
                 *([ChannelEvent.event_type == kind] if kind else ()),
                 *([ChannelEvent.id.not_in(but)] if but else ()),
             )
@@ -197,13 +211,16 @@ def put_back(work: Work, until: datetime, error: str, kind: str, *, refused: boo
 
 
 def wake_followers(session: Session, event: ChannelEvent) -> None:
-    """Events of the same booking may have found this one before them: it is their turn."""
-    if event.entity_type != "booking" or event.entity_internal_id is None:
+    """Events of the same booking or room type may have found this one before them: it is their
+    turn."""
+    if event.entity_internal_id is None:
         return
     waiting = session.scalars(
         select(ChannelEvent.id)
         .where(
-            *outbound_rows.of(event.channel_property_id, "booking", event.entity_internal_id),
+            *outbound_rows.of(
+                event.channel_property_id, event.entity_type, event.entity_internal_id
+            ),
             ChannelEvent.status.in_(WAITING),
             ChannelEvent.id != event.id,
             or_(
