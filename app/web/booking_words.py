@@ -87,20 +87,26 @@ def locked(reason: Reason) -> str:
     return _("This cannot be changed any more.")
 
 
-_LOST = "; what was sent had no answer, so look for the booking in the channel as well"
+#: how the services say that what was sent may have come through
+_LOST = re.compile(
+    r"; what was sent (?:had no answer|may have arrived), so look for the booking in .*"
+)
 _LATE = re.compile(r"its channel had not taken it after (?P<n>\d+) minutes")
 _RELEASED = re.compile(r"its hold was released by (?P<who>.+)")
 
 
-def sync_error(text: str) -> str:
-    """Why a channel does not have a booking, as sentences; its own words where we have none."""
-    said = text.strip()
-    lost = said.endswith(_LOST)
-    said = said.removesuffix(_LOST)
+def sync_error(text: str, fact: str = "") -> str:
+    """Why a channel does not have a booking, as sentences; its own words where we have none.
+
+    `fact` says the same in the language of the page, when what went wrong has a name.
+    """
+    said, lost = _LOST.subn("", text.strip())
     if (found := _LATE.fullmatch(said)) is not None:
         sentence = _("It had not taken the booking after %(n)s minutes.", n=found["n"])
     elif (found := _RELEASED.fullmatch(said)) is not None:
         sentence = _("%(who)s released its hold.", who=found["who"])
+    elif fact and said:
+        sentence = f"{fact.rstrip('.')}."
     else:
         sentence = f"{said[:1].upper()}{said[1:].rstrip('.')}." if said else ""
     if lost:

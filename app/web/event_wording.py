@@ -149,6 +149,8 @@ CAUSES_OUT: dict[str, Why] = {
 _UNKNOWN = Why(_l("It failed for a reason we have no word for"))
 #: kinds whose own text says more than our sentence
 SPEAKING = frozenset({"invalid", "rejected", "internal", "unreadable"})
+#: kinds that our sentence says in full
+NAMED = frozenset(CAUSES) - SPEAKING
 
 
 def channel(source: str) -> str:

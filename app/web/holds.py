@@ -32,8 +32,8 @@ from app.web.sessions import current_actor, role_required
 bp = Blueprint("holds", __name__, url_prefix="/holds")
 
 VIEWS = {
-    "active": _l("Active"),
-    "confirmed": _l("Confirmed"),
+    "active": _l("Active holds"),
+    "confirmed": _l("Confirmed holds"),
     "released": _l("Released"),
     "expired": _l("Expired"),
 }

@@ -76,6 +76,8 @@ def _step(e: Explanation, link: Link) -> Step:
     title = str(TITLES[link.key])
     if link.key == LinkKey.BOOKING and link.state != LinkState.OK:
         title = _("Booking confirmed")
+    elif link.key == LinkKey.BOOKING and e.reservation.status == "pending_sync":
+        title = _("Booking received")  # its channel has not said so yet
     text = _TEXTS[link.key](e, link) if reached else ""
     return Step(title, text, cls, icon, link.at)
 

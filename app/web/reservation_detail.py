@@ -71,11 +71,19 @@ def _context(e: Explanation, told: Sequence[ChannelEvent], progress: Progress) -
         "told": told,
         "wording": event_wording,
         "progress": progress,
-        "sync_error": booking_words.sync_error(e.reservation.sync_error or ""),
+        "sync_error": _sync_error(e, progress),
         "can_edit": len(booking_edits.locked(e.reservation)) < len(booking_edits.FIELDS),
         "version": _version(e, told, progress),
         "poll": FAST if e.pin.state in MOVING or progress.is_moving else SLOW,
     }
+
+
+def _sync_error(e: Explanation, progress: Progress) -> str:
+    """Why the channel does not have the booking, or the change; empty when it has both."""
+    order, fact = progress.failed, ""
+    if order is not None and order.last_error_kind in event_wording.NAMED:
+        fact = event_wording.kind_of(order.last_error_kind, order.source)
+    return booking_words.sync_error(e.reservation.sync_error or "", fact)
 
 
 def _version(e: Explanation, told: Sequence[ChannelEvent], progress: Progress) -> str:

@@ -43,7 +43,7 @@ def kind(clock: Clock) -> RoomType:
 
 def grid(page: TestResponse, kind: RoomType) -> dict[str, str]:
     """Free rooms of the type by night."""
-    found = re.findall(rf'id="n-{kind.id}-([\d-]+)"[^>]*><b>(-?\d+)</b>', page.text)
+    found = re.findall(rf'id="n-{kind.id}-([\d-]+)"[^>]*><b>(−?\d+)</b>', page.text)
     return dict(found)
 
 
@@ -76,7 +76,7 @@ def test_an_overbooked_night_is_named_and_explained(staff: FlaskClient, kind: Ro
     book(kind, guest_name="Caio Bastos")
     close(kind, reason="Water damage")
     page = staff.get("/availability")
-    assert grid(page, kind)["2026-03-12"] == "-1"
+    assert grid(page, kind)["2026-03-12"] == "−1"
     said = said_on(page).replace(" ,", ",")
     assert "More is sold than there is Superior: Thu 12 Mar, Fri 13 Mar" in said
     night = staff.get(
@@ -86,7 +86,7 @@ def test_an_overbooked_night_is_named_and_explained(staff: FlaskClient, kind: Ro
     said = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", night.text)).split())
     assert "1 room too many is sold" in said
     assert "Rooms 2 Booked − 2 In maintenance − 1 Held for bookings on their way − 0" in said
-    assert "Free -1" in said
+    assert "Free − 1" in said
     assert "Ingrid Solberg" in said
     assert "Caio Bastos" in said
     assert "Water damage 1 room, 12–14 Mar" in said

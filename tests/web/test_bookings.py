@@ -63,7 +63,7 @@ def fields(kind: RoomType, **more: Any) -> dict[str, Any]:
 
 def nights(page: TestResponse) -> list[tuple[str, str]]:
     """Each night with the units that are free."""
-    found = re.findall(r'nightgrid__day">([^<]+)</span><span[^>]*><b>(-?\d+)</b>', page.text)
+    found = re.findall(r'nightgrid__day">([^<]+)</span><span[^>]*><b>(−?\d+)</b>', page.text)
     return [(html.unescape(day), n) for day, n in found]
 
 

@@ -38,7 +38,7 @@ def test_the_list_says_for_whom_and_until_when(admin: FlaskClient, sold: Sold) -
     assert "1 Superior 12–14 Mar Waiting 09:15 at 09:15" in said
     assert f'data-until="{hold.hold_expires_at.isoformat(timespec="seconds")}"' in page.text
     assert f'href="/reservations/{stay.id}"' in page.text
-    assert "Active 1 Confirmed 0 Released 0 Expired 0" in said
+    assert "Active holds 1 Confirmed holds 0 Released 0 Expired 0" in said
 
 
 def test_an_empty_list_says_so(admin: FlaskClient, clock: Clock) -> None:
@@ -160,9 +160,9 @@ def test_each_house_has_its_own_holds_and_none_is_not_there(admin: FlaskClient, 
     here = said_on(admin.get(f"/holds?property={sold.house.id}"))
     assert "Ingrid Solberg" in here
     assert "Caio Bastos" not in here
-    assert "Active 1 " in here
+    assert "Active holds 1 " in here
     both = said_on(admin.get("/holds?property=all"))
-    assert "Active 2 " in both
+    assert "Active holds 2 " in both
     assert "Casa do Rio" in both
     assert admin.get(f"/holds/{NO_SUCH_ID}/release").status_code == 404
     assert press(admin, f"/holds/{NO_SUCH_ID}/extend").status_code == 404
@@ -179,5 +179,5 @@ def test_the_number_of_statements_does_not_grow(
     book(sold.kind)
     with statements() as many:  # type: ignore[operator]
         page = admin.get("/holds")
-    assert "Active 3" in said_on(page)
+    assert "Active holds 3" in said_on(page)
     assert len(many) == len(few)
