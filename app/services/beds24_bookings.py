@@ -94,21 +94,30 @@ def take_in(session: Session, version: Version, *, channel_property_id: UUID) ->
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
     version = replace(version, moment=min(version.moment, clock.utcnow()))
     row = session.execute(_KNOWN, {"ref": version.booking_id}).one()
-    known = _Known(*row)
-    if not known.stays and known.outdates(version):
-        word, note = "stale", None
-    elif version.copy is None:
-        word, note = _end(session, version, known)
-    elif version.blocks:
-        word, note = _block(session, version, version.copy, known, channel_property_id)
-    else:
-        word, note = _stay(session, version, version.copy, known, channel_property_id)
     normalized: dict[str, Any] = {"external_id": version.booking_id, "status": CANCELLED}
     if version.copy is not None:
         normalized = said(version.copy)
+    try:
+        word, note = _apply_version(session, version, _Known(*row), channel_property_id)
+    except Refused as refused:
+        refused.normalized = normalized
+        raise
     normalized |= {"outcome": word} | ({"note": note} if note else {})
     reservation_id = reservation_of(session, BEDS24, version.booking_id)
     return Outcome(word, normalized, reservation_id, version.moment)
+
+
+def _apply_version(
+    session: Session, version: Version, known: _Known, channel_property_id: UUID
+) -> tuple[str, str | None]:
+    """What became of it, and a note where that needs one."""
+    if not known.stays and known.outdates(version):
+        return "stale", None
+    if version.copy is None:
+        return _end(session, version, known)
+    if version.blocks:
+        return _block(session, version, version.copy, known, channel_property_id)
+    return _stay(session, version, version.copy, known, channel_property_id)
 
 
 def _end(session: Session, version: Version, known: _Known) -> tuple[str, str | None]:

@@ -48,8 +48,11 @@ class Refused(Exception):
     """What the event says cannot be stored as things are; trying again does not help.
 
     `waiting_for` names the channel's room that has to be mapped first, `ref` what the message calls
-    it, with its unit where one is named.
+    it, with its unit where one is named. `normalized` is what the message says, as far as it was
+    read: whom it is about is worth knowing all the more.
     """
+
+    normalized: Mapping[str, Any] | None = None
 
     def __init__(
         self,

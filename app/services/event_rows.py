@@ -164,11 +164,12 @@ def fail(
     pause: float | None = None,
     waiting_for: str | None = None,
     healed: Callable[[Session], bool] | None = None,
+    normalized: Mapping[str, Any] | None = None,
 ) -> datetime | None:
     """Note a failed attempt; when the next one comes, or None when this was the last (C-11).
 
     `waiting_for` is the channel's room that has to be mapped before another try makes sense;
-    `healed` is asked whether that has been done by now.
+    `healed` is asked whether that has been done by now. `normalized` is what the message says.
     """
     with transaction() as session:
         if healed is not None and healed(session):
@@ -180,6 +181,8 @@ def fail(
         event.attempts += 1
         event.last_error, event.last_error_kind = error[:500], kind
         event.waiting_for = waiting_for
+        if normalized is not None:
+            event.normalized_payload = dict(normalized)
         event.lease_until = event.lease_token = None
         policy = EVENTS.with_attempts(event.max_attempts)
         again = policy.next_attempt(event.attempts, now, at_least=pause) if heals else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -167,6 +167,7 @@ def _refuse(work: Work, error: Refused) -> None:
         heals=False,
         waiting_for=error.waiting_for,
         healed=healed,
+        normalized=error.normalized,
     )
 
 
@@ -179,9 +180,17 @@ def _fail(
     pause: float | None = None,
     waiting_for: str | None = None,
     healed: Callable[[Session], bool] | None = None,
+    normalized: Mapping[str, Any] | None = None,
 ) -> None:
     again = event_rows.fail(
-        work, error, kind, heals=heals, pause=pause, waiting_for=waiting_for, healed=healed
+        work,
+        error,
+        kind,
+        heals=heals,
+        pause=pause,
+        waiting_for=waiting_for,
+        healed=healed,
+        normalized=normalized,
     )
     log.warning(
         "event_failed",

@@ -481,6 +481,14 @@ class TestUnmapped:
         assert attempt.started_at is not None
         assert attempt.finished_at is not None
 
+    def test_it_shows_what_it_says_all_the_same(self, house: House) -> None:
+        unmap()
+        row = deliver(v2())
+        assert row.normalized_payload is not None
+        found = {name: row.normalized_payload[name] for name in ("guest_name", "check_in_on")}
+        assert found == {"guest_name": "Marta Example", "check_in_on": "2026-03-20"}
+        assert "outcome" not in row.normalized_payload
+
     def test_mapped_it_goes_through(self, house: House) -> None:
         unmap()
         row = deliver(v2())
