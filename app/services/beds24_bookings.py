@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,13 @@ from app.models import Reservation
 from app.services import channel_places, maintenance_blocks, reservations
 from app.services.channel_places import NoPlace
 from app.services.channel_properties import BEDS24
-from app.services.event_outcomes import Outcome, Refused, reservation_of, said
+from app.services.event_outcomes import (
+    Outcome,
+    Refused,
+    reservation_of,
+    reservations_of,
+    said,
+)
 from app.services.reservations import Applied
 
 LABEL = "Beds24"
@@ -26,22 +33,29 @@ NO_TYPE = "the room it blocks has no room type yet"
 NOTHING_TO_CANCEL = "nothing to cancel"
 
 _KNOWN = text("""
-    SELECT (SELECT count(*) FROM reservations
-             WHERE channel = 'beds24' AND external_id = :ref) AS stays,
+    SELECT one.ref,
+           (SELECT count(*) FROM reservations
+             WHERE channel = 'beds24' AND external_id = one.ref) AS stays,
            (SELECT max(source_modified_at) FROM reservations
-             WHERE channel = 'beds24' AND external_id = :ref) AS stays_at,
+             WHERE channel = 'beds24' AND external_id = one.ref) AS stays_at,
            b.id IS NOT NULL AS blocked, b.source_modified_at AS block_at,
            e.entity_modified_at AS event_at, e.cancelled
-      FROM (VALUES (1)) AS one(n)
-      LEFT JOIN maintenance_blocks b ON b.channel = 'beds24' AND b.external_id = :ref
+      FROM unnest(CAST(:refs AS text[])) AS one(ref)
+      LEFT JOIN maintenance_blocks b ON b.channel = 'beds24' AND b.external_id = one.ref
       LEFT JOIN LATERAL (
            SELECT entity_modified_at, normalized_payload ->> 'status' = 'cancelled' AS cancelled
              FROM channel_events
-            WHERE entity_external_id = :ref AND source = 'beds24' AND direction = 'inbound'
+            WHERE entity_external_id = one.ref AND source = 'beds24' AND direction = 'inbound'
               AND entity_type = 'booking' AND status = 'done'
               AND entity_modified_at IS NOT NULL
             ORDER BY entity_modified_at DESC, cancelled DESC
             LIMIT 1) e ON true
+""")
+#: one writer per booking, until the transaction ends; several in the order of their keys
+_TAKE_TURNS = text("""
+    SELECT pg_advisory_xact_lock(turn.key)
+      FROM (SELECT DISTINCT hashtextextended('beds24:' || ref, 0) AS key
+              FROM unnest(CAST(:refs AS text[])) AS one(ref) ORDER BY 1) AS turn
 """)
 
 
@@ -73,6 +87,11 @@ class _Known:
     event_at: datetime | None
     cancelled: bool | None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a stay can be compared with our rows alone."""
+        return not self.blocked and (self.stays > 0 or self.event_at is None)
+
     def outdates(self, version: Version) -> bool:
         """Whether a version is old news although no stay of it is here to tell: a later one was
         taken in before, and left a block, a cancellation or nothing at all (P2-IN)."""
@@ -90,15 +109,14 @@ def take_in(session: Session, version: Version, *, channel_property_id: UUID) ->
     A version from the future counts as now. Raises Refused, with kind `unmapped` when its room has
     to be mapped first.
     """
-    key = f"{BEDS24}:{version.booking_id}"
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+    take_turns(session, [version.booking_id])
     version = replace(version, moment=min(version.moment, clock.utcnow()))
-    row = session.execute(_KNOWN, {"ref": version.booking_id}).one()
+    known = _known(session, [version.booking_id])[version.booking_id]
     normalized: dict[str, Any] = {"external_id": version.booking_id, "status": CANCELLED}
     if version.copy is not None:
         normalized = said(version.copy)
     try:
-        word, note = _apply_version(session, version, _Known(*row), channel_property_id)
+        word, note = _apply_version(session, version, known, channel_property_id)
     except Refused as refused:
         refused.normalized = normalized
         raise
@@ -111,13 +129,57 @@ def _apply_version(
     session: Session, version: Version, known: _Known, channel_property_id: UUID
 ) -> tuple[str, str | None]:
     """What became of it, and a note where that needs one."""
-    if not known.stays and known.outdates(version):
+    # A stay knows its own moment; a block of the same booking may have come and gone since.
+    if known.outdates(version) and (version.blocks or not known.stays):
         return "stale", None
     if version.copy is None:
         return _end(session, version, known)
     if version.blocks:
         return _block(session, version, version.copy, known, channel_property_id)
     return _stay(session, version, version.copy, known, channel_property_id)
+
+
+def take_turns(session: Session, booking_ids: Collection[str]) -> None:
+    """Wait until nobody else writes these bookings; the turn lasts as long as the transaction."""
+    session.execute(_TAKE_TURNS, {"refs": list(booking_ids)})
+
+
+def take_in_many(
+    session: Session, versions: Collection[Version], *, channel_property_id: UUID
+) -> dict[str, Outcome]:
+    """`take_in` for stays of differing bookings whose turn it is, by the booking's id.
+
+    What needs a closer look is missing: a block, traces of one that is gone, what was refused.
+    """
+    now = clock.utcnow()
+    known = _known(session, [version.booking_id for version in versions])
+    plain = {
+        version.booking_id: replace(version, moment=min(version.moment, now))
+        for version in versions
+        if known[version.booking_id].is_plain
+    }
+    if not plain:
+        return {}
+    applied = reservations.apply_copies(
+        [replace(v.copy, modified_at=v.moment) for v in plain.values() if v.copy is not None],
+        actor_label=LABEL,
+        as_of=now,
+        channel_property_id=channel_property_id,
+    )
+    for error in applied.errors:
+        plain.pop(error.external_id or "", None)
+    ids = reservations_of(session, BEDS24, plain)
+    outcomes = {}
+    for ref, version in plain.items():
+        word = "stale" if ref in applied.stale_refs else "done"
+        normalized = said(version.copy) if version.copy is not None else {}
+        outcomes[ref] = Outcome(word, normalized | {"outcome": word}, ids.get(ref), version.moment)
+    return outcomes
+
+
+def _known(session: Session, booking_ids: Collection[str]) -> dict[str, _Known]:
+    rows = session.execute(_KNOWN, {"refs": list(booking_ids)})
+    return {row.ref: _Known(*row[1:]) for row in rows}
 
 
 def _end(session: Session, version: Version, known: _Known) -> tuple[str, str | None]:

@@ -301,6 +301,19 @@ class TestOrder:
         events.process(row.id)
         assert [attempt.outcome for attempt in tries(row.id)] == ["done", "done"]
 
+    @pytest.mark.parametrize("end", ["cancelled", "sparse"])
+    @pytest.mark.parametrize("began", ["confirmed", "black"])
+    def test_a_lifted_block_does_not_come_back(self, house: House, began: str, end: str) -> None:
+        """An older copy of it comes late, also where a stay had been before it."""
+        over = sparse(modifiedTime=later(9)) if end == "sparse" else None
+        deliver(v2(status=began))
+        deliver(v2(status="black", modifiedTime=later(3)))
+        deliver(over or v2(status="cancelled", modifiedTime=later(9)))
+        deliver(v2(status="black", modifiedTime=later(6)))
+        assert blocks() == []
+        deliver(v2(status="black", modifiedTime=later(12)))
+        assert len(blocks()) == 1
+
     @settings(
         max_examples=20,
         deadline=None,
