@@ -14,7 +14,7 @@ from enum import StrEnum
 from app.domain.states import ReservationStatus as Status
 
 #: what Beds24 calls a booking that the house took itself
-OWN = frozenset({"direct", "beds24", "booking page", "api"})
+OWN = frozenset({"direct", "beds24", "booking page", "bookingpage", "api"})
 
 DATES = frozenset({"check_in", "check_out"})
 #: what was sold; the OTA that sold it is the only one that can sell something else

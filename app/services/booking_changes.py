@@ -128,6 +128,7 @@ def _change(reservation_id: UUID, changes: BookingChanges, actor: Actor) -> Chan
             )
         _check_dates(row, wanted, house)
         more = wanted.pop("units", 1) - 1
+        _check_units(session, row, wanted, more + 1)
         if more and len(rows) > 1:
             raise Conflict("the units of this booking are its channel's: change them there")
         touched = _touched(row, rows, wanted)
@@ -213,6 +214,12 @@ def _check_dates(row: Reservation, wanted: dict[str, Any], house: Property) -> N
             arrival_moved="check_in" in wanted,
         )
     )
+
+
+def _check_units(session: Session, row: Reservation, wanted: dict[str, Any], units: int) -> None:
+    kind = session.get(RoomType, wanted.get("room_type_id", row.room_type_id) or UUID(int=0))
+    if kind is not None and units > kind.total_units:
+        raise Invalid.field("units", f"{kind.name} has {kind.total_units} units in all")
 
 
 def _touched(

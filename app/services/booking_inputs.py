@@ -71,8 +71,8 @@ def _known_currency(value: str) -> str:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
-Email = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(_email)]
-Phone = Annotated[str, StringConstraints(min_length=5, max_length=40), AfterValidator(_phone)]
+Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)]
+Phone = Annotated[str, StringConstraints(max_length=40), AfterValidator(_phone)]
 Amount = Annotated[Decimal, BeforeValidator(_amount)]
 KnownCurrency = Annotated[Currency, AfterValidator(_known_currency)]
 Units = Annotated[int, Field(ge=1, le=9999)]

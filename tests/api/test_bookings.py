@@ -103,6 +103,18 @@ def test_bad_fields_are_named(api: Call, sold: Sold, fields: dict[str, Any], fie
     assert events() == []
 
 
+@pytest.mark.parametrize(
+    ("field", "what"), [("guest_email", "e-mail"), ("guest_phone", "telephone")]
+)
+@pytest.mark.parametrize("value", ["", "x", "x y z w"])
+def test_addresses_are_told_what_they_must_be(
+    api: Call, sold: Sold, field: str, what: str, value: str
+) -> None:
+    answer = api("POST", "/reservations", asked(sold, **{field: value}))
+    assert answer.status_code == 400
+    assert what in answer.json["errors"][0]["message"]
+
+
 @pytest.mark.parametrize("amount", ["450", "450.00", 450, 450.0, "0.10", 0.1])
 def test_amounts_as_text_and_as_numbers(api: Call, sold: Sold, amount: Any) -> None:
     answer = api("POST", "/reservations", asked(sold, amount=amount))

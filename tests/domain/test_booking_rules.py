@@ -39,6 +39,7 @@ def test_the_house_changes_what_it_sold() -> None:
     assert refused(sold()) == set()
     assert refused(sold("beds24")) == set()
     assert refused(sold("beds24", "Booking page")) == set()
+    assert refused(sold("beds24", "bookingpage")) == set()
     assert against_cancelling(sold("beds24", "direct")) == []
 
 

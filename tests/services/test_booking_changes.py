@@ -202,6 +202,14 @@ def test_more_units_are_stays_of_their_own(sold: Sold, clock: Clock) -> None:
         change(stay, units=2)
 
 
+def test_more_units_than_there_are_is_a_mistake_in_the_field(sold: Sold, clock: Clock) -> None:
+    """Not a matter of what is free: 400, as for a booking."""
+    stay = at_channel(sold, clock)
+    with pytest.raises(Invalid, match="3 units in all") as refused:
+        change(stay, units=4)
+    assert [each.field for each in refused.value.errors] == ["units"]
+
+
 def test_what_changes_for_people_only(sold: Sold, clock: Clock) -> None:
     stay = at_channel(sold, clock)
     row = change(

@@ -256,9 +256,16 @@ def _price(item: Mapping[str, Any], *, cancelled: bool) -> Decimal | None:
 
 
 def _partner(item: Mapping[str, Any]) -> str | None:
-    """The channel that sold the booking; None for the house's own."""
-    named = text(first(item, ("apiSource", "channel", "source", "referer")))
-    return None if named is None or named.lower() == "direct" else named[:255]
+    """The channel that sold the booking; None for the house's own.
+
+    Where one field says direct and the other names a channel, the channel has sold it: a booking of
+    an OTA must never be changed as if it were ours (§5).
+    """
+    said = [text(first(item, (name,))) for name in ("apiSource", "channel")]
+    if not any(said):
+        said = [text(first(item, ("source", "referer")))]
+    named = next((name for name in said if name and name.lower() != "direct"), None)
+    return None if named is None else named[:255]
 
 
 def _units(item: Mapping[str, Any]) -> int | None:

@@ -113,6 +113,9 @@ def test_a_cancellation_does_not_erase_the_price() -> None:
 def test_the_houses_own_bookings_have_no_partner() -> None:
     assert read(apiSource="Direct", channel="direct").partner is None
     assert read(apiSource="", channel="airbnb").partner == "airbnb"
+    assert read(apiSource="Direct", channel="booking").partner == "booking"
+    assert read(apiSource="Direct", channel="direct", referer="Friends").partner is None
+    assert read(apiSource="", channel="", referer="Friends").partner == "Friends"
 
 
 def test_older_spellings() -> None:
