@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -71,6 +72,38 @@ def look_into(work: Work) -> Finding:
     if missing is None and not cancels:
         raise Malformed(f"booking.{event.problem}")
     return _read_again(work, event, moment, missing)
+
+
+def at_once(work: Work) -> Version | None:
+    """The version of a stay that the message carries whole; None when anything else has to be
+    known or asked first. Raises Malformed."""
+    event = _open(work)
+    if event.type == AVAILABILITY or event.reservation is None:
+        return None
+    moment = event.modified_at or event.sent_at or work.received_at
+    version = Version(event.booking_id or "", moment, event.reservation)
+    return None if version.cancels or event.reservation.kind != "stay" else version
+
+
+def apply_many(
+    session: Session, found: Sequence[tuple[Work, Version]]
+) -> list[tuple[Work, Outcome]]:
+    """`apply` for bookings that all differ; those that need a closer look are missing."""
+    outcomes: list[tuple[Work, Outcome]] = []
+    by_connection: dict[UUID, list[tuple[Work, Version]]] = {}
+    for work, version in found:
+        by_connection.setdefault(work.channel_property_id, []).append((work, version))
+    beds24_bookings.take_turns(session, [version.booking_id for _, version in found])
+    for connection, pairs in by_connection.items():
+        settled = beds24_bookings.take_in_many(
+            session, [version for _, version in pairs], channel_property_id=connection
+        )
+        outcomes += [
+            (work, settled[version.booking_id])
+            for work, version in pairs
+            if version.booking_id in settled
+        ]
+    return outcomes
 
 
 def apply(session: Session, work: Work, finding: Finding) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.integrations.channels import ChannelReservation
 from app.integrations.errors import IntegrationError
 from app.models import Reservation
+from app.models.columns import among
 from app.services import reservations
 
 log = structlog.get_logger(__name__)
@@ -77,6 +78,20 @@ def reservation_of(session: Session, channel: str, external_id: str | None) -> U
             Reservation.unit_no == 1,
         )
     )
+
+
+def reservations_of(
+    session: Session, channel: str, external_ids: Collection[str]
+) -> dict[str, UUID]:
+    """`reservation_of` for several bookings at once, by the channel's id."""
+    rows = session.execute(
+        select(Reservation.external_id, Reservation.id).where(
+            Reservation.channel == channel,
+            among(Reservation.external_id, external_ids),
+            Reservation.unit_no == 1,
+        )
+    )
+    return {str(external_id): id_ for external_id, id_ in rows}
 
 
 def said(copy: ChannelReservation) -> dict[str, Any]:

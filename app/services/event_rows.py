@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -28,6 +29,19 @@ WORKER_DIED = "the worker died while it had this event"
 
 class LeaseLost(Exception):
     """Somebody else has the event by now; what was done for it is rolled back."""
+
+
+class Ending(Protocol):
+    """How an event ended, as `event_outcomes.Outcome` says it."""
+
+    @property
+    def word(self) -> str: ...
+    @property
+    def normalized(self) -> Mapping[str, Any]: ...
+    @property
+    def reservation_id(self) -> UUID | None: ...
+    @property
+    def modified_at(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,43 @@ def claim(event_id: UUID, direction: str = INBOUND) -> Work | None:
             event.payload,
             event.received_at,
         )
+
+
+_CLAIM_MORE = text("""
+    WITH due AS (
+        SELECT id FROM channel_events
+         WHERE direction = 'inbound' AND source = :source AND entity_type = 'booking'
+           AND status = 'received' AND attempts = 0 AND next_attempt_at <= :now
+         ORDER BY received_at LIMIT :most
+           FOR UPDATE SKIP LOCKED),
+    taken AS (
+        UPDATE channel_events e
+           SET status = 'processing', lease_token = gen_random_uuid(), lease_until = :until,
+               next_attempt_at = NULL, updated_at = :now
+          FROM due WHERE e.id = due.id
+        RETURNING e.*),
+    tries AS (
+        INSERT INTO channel_event_attempts (event_id, number, started_at)
+        SELECT t.id, 1 + (SELECT count(*) FROM channel_event_attempts a WHERE a.event_id = t.id),
+               :now
+          FROM taken t
+        RETURNING id, event_id)
+    SELECT t.id, t.lease_token, tries.id AS attempt_id, t.channel_property_id, t.source,
+           t.event_type, t.entity_external_id, t.payload, t.received_at
+      FROM taken t JOIN tries ON tries.event_id = t.id
+     ORDER BY t.received_at, t.id
+""")
+
+
+def claim_more(source: str, most: int) -> list[Work]:
+    """Take further events about bookings of a source that nobody has tried yet, the oldest first:
+    in a burst they are dealt with together."""
+    with transaction() as session:
+        now = clock.utcnow()
+        rows = session.execute(
+            _CLAIM_MORE, {"source": source, "most": most, "now": now, "until": now + LEASE}
+        )
+        return [Work(*row) for row in rows]
 
 
 def _count_lost(session: Session, event: ChannelEvent, now: datetime) -> bool:
@@ -153,6 +204,46 @@ def finish(
     if found.scalar() is None:
         raise LeaseLost
     _close_attempt(session, work, now, outcome)
+
+
+_FINISH_MANY = text("""
+    WITH ended AS (
+        UPDATE channel_events e
+           SET status = 'done', processed_at = :now, updated_at = :now, lease_until = NULL,
+               lease_token = NULL, last_error = NULL, last_error_kind = NULL, waiting_for = NULL,
+               normalized_payload = CAST(u.normalized AS jsonb),
+               entity_internal_id = coalesce(u.reservation_id, e.entity_internal_id),
+               entity_modified_at = coalesce(u.modified_at, e.entity_modified_at)
+          FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[]), CAST(:normalized AS text[]),
+                      CAST(:reservations AS uuid[]), CAST(:moments AS timestamptz[]))
+               AS u(id, token, normalized, reservation_id, modified_at)
+         WHERE e.id = u.id AND e.lease_token = u.token
+        RETURNING e.id),
+    tried AS (
+        UPDATE channel_event_attempts a SET finished_at = :now, outcome = u.word
+          FROM unnest(CAST(:attempts AS uuid[]), CAST(:words AS text[])) AS u(id, word)
+         WHERE a.id = u.id)
+    SELECT count(*) FROM ended
+""")
+
+
+def finish_many(session: Session, ended: Sequence[tuple[Work, Ending]]) -> None:
+    """`finish` for several events at once. Raises LeaseLost when one of them is not ours."""
+    found = session.scalar(
+        _FINISH_MANY,
+        {
+            "now": clock.utcnow(),
+            "ids": [work.id for work, _ in ended],
+            "tokens": [work.token for work, _ in ended],
+            "attempts": [work.attempt_id for work, _ in ended],
+            "words": [end.word for _, end in ended],
+            "normalized": [json.dumps(end.normalized) for _, end in ended],
+            "reservations": [end.reservation_id for _, end in ended],
+            "moments": [end.modified_at for _, end in ended],
+        },
+    )
+    if found != len(ended):
+        raise LeaseLost
 
 
 def fail(

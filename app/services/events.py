@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -22,11 +24,13 @@ from app.services import (
     beds24_processing,
     channel_mapping_rows,
     channel_places,
+    event_bundles,
     event_rows,
     stays_processing,
     vendors,
 )
 from app.services.channel_places import Place
+from app.services.event_bundles import Bundler
 from app.services.event_outcomes import Malformed, Outcome, Refused
 from app.services.event_rows import WAITING, LeaseLost, Work
 from app.transaction import transaction
@@ -39,8 +43,8 @@ CONTENTION = ("40P01", "55P03")
 SWEPT_AT_ONCE = 2000
 
 
-class Processor(Protocol):
-    """How the events of a source are taken in."""
+class Processor(Bundler, Protocol):
+    """How the events of a source are taken in, one by one or together."""
 
     def look_into(self, work: Work) -> Any:
         """Find out what the event means; may ask the channel, and no transaction is open.
@@ -61,11 +65,29 @@ PROCESSORS: dict[str, Processor] = {"stays": stays_processing, "beds24": beds24_
 def process(event_id: UUID) -> None:
     """Take in what a stored message says, or note why not and when it is tried again (C-11).
 
-    The change and the end of the event are one transaction: done means applied.
+    The change and the end of the event are one transaction: done means applied. Further new events
+    of the source that are waiting are taken in along with it.
     """
     work = event_rows.claim(event_id)
     if work is None:
         return
+    left = deque([work])
+    try:
+        processor = PROCESSORS.get(work.source)
+        if processor is not None:
+            left.extend(event_rows.claim_more(work.source, event_bundles.MOST - 1))
+            if len(left) > 1:
+                left = deque(event_bundles.take_in(processor, left))
+        while left:
+            _process(left.popleft())
+    finally:
+        for each in left:  # the process stops, or one of them broke this job
+            with contextlib.suppress(OperationalError):  # then its lease lapses
+                event_rows.hand_back(each)
+
+
+def _process(work: Work) -> None:
+    event_id = work.id
     try:
         _take_in(work)
     except LeaseLost:

@@ -56,6 +56,7 @@ class Difference:
     stale: int = 0
     errors: list[ItemError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    stale_refs: set[str] = field(default_factory=set)  # the bookings behind `stale`
 
 
 def difference(
@@ -201,6 +202,7 @@ class _Sorter:
                 found.errors.append(ItemError(copy.external_id, str(exc), "invalid"))
         elif late:
             found.stale += 1
+            found.stale_refs.add(copy.external_id)
         elif stored and (not candidate.is_stay or copy.status == ReservationStatus.CANCELLED):
             # It ends as a stay, which needs no place.
             status = ENDED_AS.get(copy.kind, ReservationStatus.CANCELLED)
@@ -230,6 +232,7 @@ class _Sorter:
                 differing.append((row, there, said))
         if late:
             self.found.stale += 1
+            self.found.stale_refs.add(candidate.copy.external_id)
         for row, there, said in differing:
             if row is not None:
                 self._compare(candidate, there, row, said, late=late)

@@ -45,6 +45,7 @@ class Applied:
     errors: tuple[ItemError, ...] = ()
     ids: tuple[UUID, ...] = ()  # of the created and the updated
     warnings: tuple[str, ...] = ()  # what stays open although it was taken in
+    stale_refs: frozenset[str] = frozenset()  # the channel's ids of the stale bookings
 
     def __add__(self, other: Applied) -> Applied:
         return Applied(
@@ -55,6 +56,7 @@ class Applied:
             self.errors + other.errors,
             self.ids + other.ids,
             self.warnings + other.warnings,
+            self.stale_refs | other.stale_refs,
         )
 
 
@@ -110,25 +112,27 @@ def cancel_vanished(
     not so already.
 
     What the front desk has recorded stays (DECISIONS 17), and so does what was said after `as_of`.
-    The fingerprints go, so that a booking that comes back is taken in again.
+    The fingerprints go, so that a booking that comes back is taken in again. One that was cancelled
+    already is so as of now: an older copy that comes late must not bring it back.
     """
     with transaction() as session:
         now = clock.utcnow()
         changes: list[Change] = []
+        said_anew: list[dict[str, Any]] = []
+        forget = {"content_hash": None, "sweep_hash": None, "source_modified_at": as_of}
         rows = reservation_rows.read(session, channel, sorted(external_ids), lock=True)
         for stored in (row for units in rows.values() for row in units):
             known = stored["source_modified_at"]
             if known is not None and known > as_of:
                 continue
-            if stored["status"] in FRONT_DESK | {ReservationStatus.CANCELLED}:
+            if stored["status"] in FRONT_DESK:
+                continue
+            if stored["status"] == ReservationStatus.CANCELLED:
+                said_anew.append({"id": stored["id"]} | forget)
                 continue
             fields = {"status": ReservationStatus.CANCELLED.value, "cancelled_at": now}
-            row = (
-                dict(stored)
-                | fields
-                | {"content_hash": None, "sweep_hash": None, "source_modified_at": as_of}
-            )
-            changes.append(Change(stored, row, fields))
+            changes.append(Change(stored, dict(stored) | fields | forget, fields))
+        reservation_rows.mark(session, said_anew)
         _write_changes(session, changes, actor_label, now)
         if changes:
             ids = [change.stored["id"] for change in changes]
@@ -200,6 +204,7 @@ def _take_in(session: Session, batch: Sequence[Candidate], source: _Source) -> A
         found.said_anew += again.said_anew
         found.unchanged += again.unchanged
         found.stale += again.stale
+        found.stale_refs |= again.stale_refs
         found.errors += again.errors
     reservation_rows.adopt(session, batch[0].copy.channel, found.adopted)
     _write_changes(session, found.changed, source.label, now)
@@ -224,6 +229,7 @@ def _take_in(session: Session, batch: Sequence[Candidate], source: _Source) -> A
         errors=tuple(found.errors),
         ids=(*inserted.values(), *(change.stored["id"] for change in found.changed)),
         warnings=tuple(found.warnings),
+        stale_refs=frozenset(found.stale_refs),
     )
 
 

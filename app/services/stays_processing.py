@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.services import event_rows, leases, reservations, stays_events
-from app.services.event_outcomes import Outcome, Refused, reservation_of, said
+from app.services.event_outcomes import (
+    Outcome,
+    Refused,
+    reservation_of,
+    reservations_of,
+    said,
+)
 from app.services.event_rows import Work
-from app.services.stays_events import Finding
+from app.services.stays_events import CHANNEL, Finding
 
 LABEL = "Stays"
 
@@ -39,6 +47,37 @@ def apply(session: Session, work: Work, finding: Finding) -> Outcome:
         )
     reservation_id = reservation_of(session, work.source, work.entity_external_id)
     return Outcome(word, _normalized(finding), reservation_id)
+
+
+def at_once(work: Work) -> Finding | None:
+    """What the message means, if that takes no question to Stays; None when it does, or is no
+    booking that can be taken in together with others."""
+    if stays_events.is_hint(work.payload):
+        return None
+    finding = stays_events.look_into(work.event_type, work.payload, work.received_at)
+    return finding if finding.copy is not None and finding.copy.kind == "stay" else None
+
+
+def apply_many(
+    session: Session, found: Sequence[tuple[Work, Finding]]
+) -> list[tuple[Work, Outcome]]:
+    """`apply` for bookings that all differ; those that were refused are missing."""
+    copies = {finding.copy.external_id: finding.copy for _, finding in found if finding.copy}
+    applied = reservations.apply_copies(
+        list(copies.values()), actor_label=LABEL, as_of=clock.utcnow()
+    )
+    refused = {error.external_id for error in applied.errors}
+    ids = reservations_of(session, CHANNEL, copies)
+    return [
+        (
+            work,
+            Outcome(
+                "stale" if ref in applied.stale_refs else "done", said(copies[ref]), ids.get(ref)
+            ),
+        )
+        for work, finding in found
+        if finding.copy is not None and (ref := finding.copy.external_id) not in refused
+    ]
 
 
 def _normalized(finding: Finding) -> dict[str, Any]:
