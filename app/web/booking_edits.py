@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -114,9 +114,14 @@ def _changes(mine: Mapping[str, str]) -> BookingChanges:
     return parse(BookingChanges, booking_fields.readable(given))
 
 
-def _stale(reservation_id: UUID, opened: dict[str, str], mine: dict[str, str]) -> Response:
+def _stale(
+    reservation_id: UUID, opened: dict[str, str], mine: dict[str, str]
+) -> ResponseReturnValue:
     row = reservation_lists.get(reservation_id)
     now = _values(row.reservation)
+    if all(_plain(name, text) == _plain(name, now[name]) for name, text in mine.items()):
+        # What was wanted is so already: most likely the button was pressed twice.
+        return redirect(url_for("reservations.show", reservation_id=reservation_id), 303)
     shown = _names(row, opened, now, mine)
     sides = [
         Side(
@@ -188,6 +193,16 @@ def _text(value: Any) -> str:
     if isinstance(value, Decimal):
         return amounts.shown(value)
     return "" if value is None else str(value)
+
+
+def _plain(name: str, text: str) -> str:
+    """The text without what only looks different: 900 and 900.00 are one amount."""
+    if name != "amount" or not text:
+        return text
+    try:
+        return str(Decimal(amounts.typed(text)).normalize())
+    except InvalidOperation:
+        return text
 
 
 def _names(row: ReservationRow, *versions: Mapping[str, str]) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -17,6 +19,7 @@ from app.services import booking_changes, booking_ends, direct_bookings, mainten
 from app.services.booking_inputs import BookingChanges
 from app.services.maintenance_blocks import NewBlock
 from app.transaction import transaction
+from app.web import booking_edits
 from tests.bookings import ARRIVES, DESK, book, free
 from tests.conftest import Clock
 from tests.factories import make_accommodation, make_property, make_room_type, make_stay, reload
@@ -423,6 +426,56 @@ def test_two_people_may_change_different_things_only_one_after_the_other(
     assert send(staff, path, clash).status_code == 303
     now = reload(stay)
     assert (str(now.amount), now.guest_name) == ("500.00", "Ana Lima")
+
+
+def test_pressing_save_twice_changes_once(staff: FlaskClient, kind: RoomType) -> None:
+    stay = book(kind)
+    path = f"/reservations/{stay.id}/edit"
+    page = staff.get(path)
+    typed = {"amount": "900", "guest_name": "Ana Lima"}
+    assert send(staff, path, page, **typed).status_code == 303
+    version = reload(stay).version
+    assert send(staff, path, page, **typed).status_code == 303
+    assert reload(stay).version == version
+    assert send(staff, path, page, amount="901").status_code == 409
+
+
+def test_a_walk_in_is_on_its_way_to_the_channel_too(staff: FlaskClient, clock: Clock) -> None:
+    sold = make_sold(make_property(), name="Superior")
+    sent = send(
+        staff,
+        "/reservations/new",
+        staff.get("/reservations/new"),
+        **fields(sold.kind, check_in="2026-03-10", check_out="2026-03-11", check_in_now="true"),
+    )
+    said = said_on(staff.get(sent.headers["Location"]))
+    assert "On its way to Beds24. The guest notices nothing of it" in said
+    assert "In house" in said or "Leaving today" in said
+
+
+@given(
+    words=st.dictionaries(
+        st.sampled_from(
+            [*booking_edits.FIELDS, "units", "form_key", "show", "version", "was_amount"]
+        ),
+        st.text(max_size=60) | st.sampled_from(["9999-12-31", "0001-01-01", "1e99", "-1", "NaN"]),
+        max_size=8,
+    )
+)
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_is_typed_gets_an_answer(
+    staff: FlaskClient, kind: RoomType, words: dict[str, str]
+) -> None:
+    with transaction() as session:
+        stay = session.scalars(select(Reservation).limit(1)).first()
+    stay = stay or book(kind)
+    for path in ("/reservations/new", f"/reservations/{stay.id}/edit"):
+        page = staff.get(path, query_string=words)
+        assert page.status_code == 200
+        sent = staff.post(path, data=form_of(page) | words)
+        assert sent.status_code in (200, 303, 409, 422)
 
 
 def test_the_owner_decides_what_may_be_changed(staff: FlaskClient, clock: Clock) -> None:
