@@ -325,6 +325,18 @@ class TestUnits:
         assert {r.status for r in rows()} == {"cancelled"}
         assert orders(rows()[0]) == set()
 
+    def test_vanished_again_nothing_older_brings_it_back(self, house: House) -> None:
+        """A cancellation twice, the second without a copy, and then what was between the two."""
+        house.say(status="cancelled")
+        between = house.copy(modified_at=house.clock.move(minutes=1))
+        house.clock.move(minutes=1)
+        ids = ["70000123"]
+        assert reservations.cancel_vanished("beds24", ids, as_of=house.clock.now) == []
+        assert house.apply(between).stale == 1
+        assert row().status == "cancelled"
+        house.say()
+        assert row().status == "confirmed"
+
     def test_vanishing_reaches_all(self, house: House) -> None:
         house.say(units=3)
         house.clock.move(minutes=1)
