@@ -44,6 +44,7 @@ from app.services import (
 from app.services.audit import Actor
 from app.services.booking_inputs import NewBooking
 from app.services.booking_outcomes import confirmed, failed
+from app.services.inputs import conflicts
 from app.transaction import transaction
 
 #: `confirmed` and `failed` are how a booking made here ends
@@ -75,7 +76,9 @@ def create(new: NewBooking, *, actor: Actor, key: str | None = None) -> Booked:
     room that is taken, for a walk-in that cannot move in, or for a `key` used for something else.
     Nothing is written then.
     """
-    return contention.patient(lambda: _create(new, actor, key))
+    # A twin with the same key for another room type is not kept waiting by the type's lock.
+    with conflicts({"uq_reservations_api_reference": (None, KEY_USED)}):
+        return contention.patient(lambda: _create(new, actor, key))
 
 
 def _create(new: NewBooking, actor: Actor, key: str | None) -> Booked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -204,6 +205,28 @@ def test_the_same_key_is_the_same_booking(sold: Sold) -> None:
         direct_bookings.create(booking(sold.kind, first=1), actor=DESK, key="k1")
     direct_bookings.create(booking(sold.kind, units=1), actor=DESK, key="k2")
     assert rows(Reservation) == 3
+
+
+def test_one_key_for_two_room_types_at_once(app: Flask, sold: Sold) -> None:
+    """Neither lock keeps the other waiting: the later one is refused, not broken."""
+    other = make_room_type(sold.house)
+    found: list[object] = []
+
+    def late() -> None:
+        with app.app_context():
+            try:
+                found.append(direct_bookings.create(booking(other), actor=DESK, key="k1"))
+            except Conflict as refused:
+                found.append(refused.message)
+
+    desk = threading.Thread(target=late)
+    with transaction():
+        direct_bookings.create(booking(sold.kind), actor=DESK, key="k1")
+        desk.start()
+        desk.join(0.5)
+    desk.join(10)
+    assert found == [direct_bookings.KEY_USED]
+    assert rows(Reservation) == 1
 
 
 def test_the_channel_takes_it(sold: Sold, clock: Clock) -> None:
