@@ -156,6 +156,23 @@ def _count_lost(session: Session, event: ChannelEvent, now: datetime) -> bool:
     return False
 
 
+def renew_all(works: Sequence[Work]) -> bool:
+    """Keep the events that wait for their turn with us for another lease; always True, since what
+    is no longer ours is found out when its turn comes."""
+    tokens = [work.token for work in works]
+    if tokens:
+        with transaction() as session:
+            session.execute(
+                update(ChannelEvent)
+                .where(
+                    ChannelEvent.id.in_([work.id for work in works]),
+                    ChannelEvent.lease_token.in_(tokens),
+                )
+                .values(lease_until=clock.utcnow() + LEASE)
+            )
+    return True
+
+
 def renew(work: Work) -> bool:
     """Keep the event for another lease; False when it is no longer ours."""
     with transaction() as session:

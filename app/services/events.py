@@ -26,6 +26,7 @@ from app.services import (
     channel_places,
     event_bundles,
     event_rows,
+    leases,
     stays_processing,
     vendors,
 )
@@ -72,14 +73,21 @@ def process(event_id: UUID) -> None:
     if work is None:
         return
     left = deque([work])
+
+    def renew() -> bool:
+        return event_rows.renew_all(list(left))
+
     try:
         processor = PROCESSORS.get(work.source)
         if processor is not None:
             left.extend(event_rows.claim_more(work.source, event_bundles.MOST - 1))
             if len(left) > 1:
                 left = deque(event_bundles.take_in(processor, left))
-        while left:
-            _process(left.popleft())
+        # Each may have to wait for a slow channel: a lapsed lease would count as a dead worker.
+        several = len(left) > 1
+        with leases.renewed(renew) if several else contextlib.nullcontext():
+            while left:
+                _process(left.popleft())
     finally:
         for each in left:  # the process stops, or one of them broke this job
             with contextlib.suppress(OperationalError):  # then its lease lapses

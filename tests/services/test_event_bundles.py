@@ -18,13 +18,16 @@ from app.services import (
     beds24_processing,
     event_rows,
     events,
+    leases,
     stays_intake,
     stays_processing,
 )
+from app.services.event_outcomes import Malformed
 from app.transaction import transaction
 from tests.beds24 import House, make_beds24_house, told, v2
 from tests.conftest import Clock
 from tests.factories import make_accommodation
+from tests.queue.conftest import wait_for
 
 pytestmark = pytest.mark.usefixtures("app", "clock")
 
@@ -213,3 +216,38 @@ def test_what_failed_before_is_not_swept_along(house: House, clock: Clock) -> No
         session.execute(update(ChannelEvent).where(ChannelEvent.id == tried).values(attempts=1))
     events.process(fresh)
     assert ended()[str(tried)] == ("received", None)
+
+
+def test_those_that_wait_behind_a_slow_channel_stay_ours(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three that have to be asked for one by one, a minute each: nobody else may take the last
+    for a dead worker's."""
+    ids = [store(v2(id=n, arrival=None)) for n in (1, 2, 3)]
+    real = leases.renewed
+    monkeypatch.setattr(leases, "renewed", lambda renew: real(renew, every=0.01))
+    seen = []
+
+    def slow(work: Any) -> Any:
+        clock.move(seconds=60)
+        waiting = [each for each in ids if each != work.id and each not in seen]
+        seen.append(work.id)
+
+        def kept() -> bool:
+            with transaction() as session:
+                until = session.scalars(
+                    select(ChannelEvent.lease_until).where(ChannelEvent.id.in_(waiting))
+                ).all()
+            return all(each is not None and each > clock.now for each in until)
+
+        wait_for(kept)
+        raise Malformed("nothing to see")
+
+    monkeypatch.setattr(beds24_processing, "look_into", slow)
+    events.process(ids[0])
+    assert len(seen) == 3
+    with transaction() as session:
+        rows = session.scalars(select(ChannelEvent)).all()
+    assert {(row.status, row.attempts, row.last_error_kind) for row in rows} == {
+        ("failed", 1, "invalid")
+    }
