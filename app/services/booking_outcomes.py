@@ -70,7 +70,7 @@ def failed(session: Session, reservation_id: UUID, reason: str) -> None:
     """The channel will not have the booking: its unit is free again and its PIN goes.
 
     A guest who is in the house already stays there: what the channel does not know is a conflict
-    for people (DECISIONS 4). `reason` is shown to them.
+    for people (DECISIONS 4), and it is told that the unit is taken. `reason` is shown to them.
     """
     found = [row.id for row in outbound.units_of(session, reservation_id)]
     for row in _locked(session, found):
@@ -87,6 +87,7 @@ def failed(session: Session, reservation_id: UUID, reason: str) -> None:
             booking_notices.nights_changed(session, [booking_notices.span_of(session, row)])
             _say_failed(session, row)
         elif row.status == Status.CHECKED_IN:
+            booking_notices.nights_changed(session, [booking_notices.span_of(session, row)])
             _say_conflict(session, row)
         session.flush()
         after = {"status": row.status, "sync_error": row.sync_error}

@@ -37,6 +37,7 @@ from app.integrations.errors import (
 )
 from app.models import ChannelEvent, ChannelProperty, Property, Reservation
 from app.services import (
+    booking_notices,
     booking_outcomes,
     event_rows,
     outbound,
@@ -167,12 +168,17 @@ def record(task: Task, done: Done) -> None:
 
 
 def give_up(session: Session, reservation_id: UUID, reason: str) -> None:
-    """The channel will not hear of it by itself: say so where people look (HOLD-26)."""
+    """The channel will not hear of it by itself: say so where people look (HOLD-26).
+
+    A change that it does not have is not in its calendar either: it is told what is free instead.
+    """
     rows = units_of(session, reservation_id)
     if rows and rows[0].external_id is None and rows[0].status not in GONE:
         booking_outcomes.failed(session, rows[0].id, reason)
-    else:
-        _settle_error(session, reservation_id, reason)
+        return
+    _settle_error(session, reservation_id, reason)
+    spans = [booking_notices.span_of(session, row) for row in rows]
+    booking_notices.everything_changed(session, {span.room_type_id for span in spans if span})
 
 
 def note_success(session: Session, channel_property_id: UUID, now: datetime) -> None:

@@ -8,7 +8,8 @@ import pytest
 from flask import Flask
 
 from app.domain.states import EventStatus
-from app.services import outbound, outbound_claims, outbound_delivery
+from app.services import event_desk, outbound, outbound_claims, outbound_delivery
+from app.services.audit import SYSTEM
 from app.transaction import transaction
 from tests.conftest import Clock
 from tests.factories import reload
@@ -103,6 +104,42 @@ class TestAPushThatOvertakes:
         book(sold)
         deliver_all(clock)
         assert (free_nights(channel), channel.calls("post_calendar")) == ((39, 40), 1)
+
+
+class TestWhatBeds24DoesNotTake:
+    """It must not sell what is taken here, nor keep what is free."""
+
+    def test_a_guest_who_has_moved_in(self, sold: Sold, channel: Channel, clock: Clock) -> None:
+        book(sold, status="checked_in", check_in=TODAY)
+        channel.fault("500", operation="post_bookings")
+        deliver_all(clock)
+        assert (events()[0].status, channel.bookings) == ("failed", [])
+        assert channel.left(610011, TODAY) == 39
+
+    def test_other_nights(self, sold: Sold, channel: Channel, clock: Clock) -> None:
+        stay = book(sold)
+        deliver_all(clock)
+        channel.fault("500", operation="post_bookings")
+        edit(stay, check_in_on=LATER, check_out_on=LATER + 2 * DAY)
+        deliver_all(clock)
+        assert (events()[1].status, free_nights(channel)) == ("failed", (40, 39))
+        channel.mend()
+        event_desk.retry(events()[1].id, actor=SYSTEM)
+        deliver_all(clock)
+        assert channel.booking.arrival == LATER.isoformat()
+        assert free_nights(channel) == (40, 39)
+
+    def test_a_cancellation(self, sold: Sold, channel: Channel, clock: Clock) -> None:
+        stay = book(sold)
+        deliver_all(clock)
+        channel.fault("500", operation="post_bookings")
+        edit(stay, "cancel", status="cancelled")
+        deliver_all(clock)
+        assert (channel.booking.status, free_nights(channel)) == ("confirmed", (40, 40))
+        channel.mend()
+        event_desk.retry(events()[1].id, actor=SYSTEM)
+        deliver_all(clock)
+        assert (channel.booking.status, free_nights(channel)) == ("cancelled", (40, 40))
 
 
 class TestOneAfterTheOther:
