@@ -353,7 +353,9 @@ def _remark(done: Done) -> str | None:
 def _settle_error(session: Session, reservation_id: UUID, reason: str | None) -> None:
     """What stands on the booking's page about its channel; None when all is well."""
     for row in units_of(session, reservation_id):
-        row.sync_error = reason
+        # Why a booking failed stays said, though nothing is owed of it any more.
+        if reason is not None or row.status != Status.FAILED:
+            row.sync_error = reason
     session.flush()
 
 

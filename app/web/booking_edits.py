@@ -148,7 +148,10 @@ def _form(
 ) -> Response:
     stay = row.reservation
     now = _values(stay)
-    off = locked(stay)
+    off, closed = locked(stay), ""
+    if len(off) == len(FIELDS):
+        # One sentence above says why: not each field again.
+        off, closed = dict.fromkeys(off, ""), off["guest_name"]
     # A field that is not open any more shows what is so.
     form = Form({**form.values, **{name: now[name] for name in off}}, form.errors)
     kinds = booking_desk.kinds(stay.property_id)
@@ -163,6 +166,7 @@ def _form(
         form=form,
         fields=FIELDS,
         off=off,
+        closed=closed,
         open_fields=[name for name in FIELDS if name not in off],
         kinds=[(kind.room_type.id, kind.room_type.name) for kind in kinds],
         opened=opened or now,

@@ -60,6 +60,14 @@ SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = (
 )
 
 
+#: why a booking is not changed any more, by what became of it
+ENDED: dict[str, Any] = {
+    "cancelled": _l("The booking is cancelled."),
+    "failed": _l("The channel did not take the booking."),
+    "no_show": _l("The guest did not come."),
+}
+
+
 def full_nights(error: Conflict) -> list[date]:
     """The nights that a refusal names as full; empty when it is about something else."""
     found = (FULL.fullmatch(each.message) for each in error.errors)
@@ -83,7 +91,7 @@ def locked(reason: Reason) -> str:
     if reason.why == Why.ARRIVED:
         return _("The guest has arrived.")
     if reason.why == Why.ENDED:
-        return _("The stay has ended.")
+        return str(ENDED.get(reason.status or "", _("The stay has ended.")))
     return _("This cannot be changed any more.")
 
 

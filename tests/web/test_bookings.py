@@ -503,7 +503,10 @@ def test_an_ended_booking_has_nothing_left_to_change(staff: FlaskClient, kind: R
     assert 'id="do-edit"' in staff.get(f"/reservations/{stay.id}").text
     booking_ends.cancel(stay.id, actor=DESK)
     page = staff.get(f"/reservations/{stay.id}/edit")
-    assert "Nothing of this booking can be changed any more" in said_on(page)
+    said = said_on(page)
+    assert "Nothing of this booking can be changed any more. The booking is cancelled." in said
+    assert said.count("The booking is cancelled.") == 1
+    assert re.search(r'<select[^>]* name="accommodation_id" disabled', page.text)
     assert "Save changes" not in page.text
     assert 'id="do-edit"' not in staff.get(f"/reservations/{stay.id}").text
 

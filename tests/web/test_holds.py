@@ -10,12 +10,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.models import AuditEntry, ChannelEvent, InventoryHold, Reservation
+from app.services import booking_changes, outbound_delivery
+from app.services.booking_inputs import BookingChanges
 from app.transaction import transaction
-from tests.bookings import book, free, holds_of
+from tests.bookings import DESK, book, free, holds_of
 from tests.conftest import Clock
 from tests.factories import NO_SUCH_ID, make_property, reload
 from tests.outbound import Sold, connect, events, make_sold
+from tests.outbound_live import Channel, channel, deliver_all
 from tests.web.forms import press, said_on
+
+__all__ = ["channel"]
 
 HTMX = {"HX-Request": "true", "HX-Target": "results"}
 
@@ -181,3 +186,21 @@ def test_the_number_of_statements_does_not_grow(
         page = admin.get("/holds")
     assert "Active holds 3" in said_on(page)
     assert len(many) == len(few)
+
+
+def test_why_a_booking_failed_stays_said_when_the_rest_is_closed(
+    admin: FlaskClient, channel: Channel, sold: Sold
+) -> None:
+    """A change that waits behind the booking finds nothing to do: that is no good news."""
+    channel.fault("500", operation="post_bookings")
+    stay = book(sold.kind)
+    outbound_delivery.deliver(events()[0].id)
+    changes = BookingChanges(version=reload(stay).version, guest_phone="+55 48 99999-0000")
+    booking_changes.change(stay.id, changes, actor=DESK)
+    press(admin, f"/holds/{hold_of(stay).id}/release")
+    channel.mend()
+    deliver_all(channel.clock)
+    assert channel.bookings == []
+    row = reload(stay)
+    assert row.status == "failed"
+    assert "released its hold" in said_on(admin.get(f"/reservations/{stay.id}")), row.sync_error
