@@ -21,6 +21,8 @@ bp = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 beds24 = Blueprint("beds24", __name__, url_prefix="/integrations/beds24")
 
 MAX_BYTES = 256 * 1024
+#: of a larger body no more than this is read, and thrown away
+MOST_DRAINED = 8 * MAX_BYTES
 #: how far a signed message's time may be off before it counts as played back
 FRESH = timedelta(minutes=5)
 
@@ -81,10 +83,22 @@ def _raw() -> bytes:
     """The bytes as they came; 400 when there are too many."""
     # A body that comes in chunks is cut at the limit without a word: one byte more tells.
     request.max_content_length = MAX_BYTES + 1
-    raw = request.get_data(cache=False)
-    if len(raw) > MAX_BYTES:
-        raise RequestEntityTooLarge
+    try:
+        raw = request.get_data(cache=False)
+        if len(raw) > MAX_BYTES:
+            raise RequestEntityTooLarge
+    except RequestEntityTooLarge:
+        _drain()
+        raise
     return raw
+
+
+def _drain() -> None:
+    """Read the rest of a body that is refused. Left unread, the connection is cut, and the sender
+    misses the answer or fails with its next message."""
+    stream, left = request.environ["wsgi.input"], MOST_DRAINED
+    while left > 0 and (read := stream.read(min(left, MAX_BYTES))):
+        left -= len(read)
 
 
 def _stored(received: Received) -> ResponseReturnValue:

@@ -344,6 +344,23 @@ class TestRefused:
         assert post(client, large, {}).status_code == 401
         assert len(stored()) == 1
 
+    @pytest.mark.parametrize("chunked", [False, True], ids=["at once", "in chunks"])
+    def test_what_is_too_large_is_read_to_its_end(
+        self, client: FlaskClient, house: House, chunked: bool
+    ) -> None:
+        """The server cuts a connection with an unread body: an answer is lost with it."""
+        raw = encoded(designed(notes="x" * (1024 * 1024)))
+        stream = BytesIO(raw)
+        answer = client.post(
+            PATH,
+            input_stream=stream,
+            content_length=None if chunked else len(raw),
+            headers=signed(raw) | ({"Transfer-Encoding": "chunked"} if chunked else {}),
+            environ_overrides={"wsgi.input_terminated": True} if chunked else {},
+        )
+        assert answer.status_code == 400
+        assert stream.tell() == len(raw)
+
     def test_a_body_in_chunks_counts_like_any_other(
         self, client: FlaskClient, house: House
     ) -> None:
