@@ -196,7 +196,9 @@ class TestCheckIn:
         assert notes(page) == ["The room is not clean yet", "This room has no lock"]
         assert "Check in anyway" in page.text
 
-    def test_a_clean_room_with_a_pin_needs_no_words(self, staff: FlaskClient, scene: Rooms) -> None:
+    def test_a_clean_room_with_a_pin_needs_no_words(
+        self, staff: FlaskClient, scene: Rooms, clock: Clock
+    ) -> None:
         path = f"/reservations/{scene.stays['clean'].id}/check-in"
         assert notes(staff.get(path)) == ["The PIN works from 13:00"]
         clock.move(hours=4)
