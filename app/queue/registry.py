@@ -77,6 +77,9 @@ _SPECS = (
     JobSpec("events.process", "app.jobs.events.process", STAYS_INBOUND, 120, prefix="evt"),
     JobSpec("events.batch", "app.jobs.events.batch", MAINTENANCE, 60, prefix="batch"),
     JobSpec("outbound.deliver", "app.jobs.outbound.deliver", PMS_OUTBOUND, 120, prefix="out"),
+    JobSpec(
+        "outbound.new_nights", "app.jobs.outbound.new_nights", MAINTENANCE, 120, cron="0 3 * * *"
+    ),
     JobSpec("reconciliation.run", "app.jobs.reconciliation.run", RECONCILIATION, 900, prefix="run"),
     JobSpec(
         "reconciliation.tick_stays",
