@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -53,12 +53,26 @@ _STAY = [
 ]
 
 
+#: what the normalised form of an event that was refused says of its guest
+_SAID = ("guest_name", "check_in_on", "check_out_on", "status")
+
+
 class Waiting(NamedTuple):
     """A room of the channel that failed events wait for, and whether it is mapped by now."""
 
     channel_property_id: UUID
     room: str
     mapped: bool
+
+
+class Struck(NamedTuple):
+    """A guest whom a failure concerns. Without a `stay` it is what the event says of one: it could
+    not be stored."""
+
+    house: Property
+    stay: Reservation | None
+    name: str | None = None
+    arrives_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,7 @@ class Failures:
     first_at: datetime
     last_at: datetime
     shown: tuple[EventRow, ...]
-    hit: tuple[EventRow, ...]  # those whose guests come soonest
+    hit: tuple[Struck, ...]  # those who come soonest
     hours: tuple[int, ...]  # how many came in each of the last 24 hours, the oldest first
     houses: tuple[tuple[str, int], ...]  # the properties hit and how often, the worst first
     waiting: Waiting | None = None
@@ -117,6 +131,8 @@ def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
                 Property.name.label("house"),
                 func.coalesce(_KNOWN.id, _NAMED.id).label("stay_id"),
                 *_STAY,
+                ChannelEvent.entity_external_id.label("ref"),
+                *_said(),
             )
             .join(ChannelProperty, ChannelProperty.id == ChannelEvent.channel_property_id)
             .join(Property, Property.id == ChannelProperty.property_id)
@@ -141,6 +157,11 @@ def by_cause(filters: EventFilter) -> tuple[list[Failures], int]:
         chosen = select(ChannelEvent.id).where(among(ChannelEvent.id, wanted))
         rows = {row.event.id: row for row in event_lists.read(session, chosen)} if wanted else {}
     return [_failures(group, hit, rows) for group, hit in shown], len(groups) - len(shown)
+
+
+def _said() -> list[ColumnElement[Any]]:
+    form = ChannelEvent.normalized_payload
+    return [form[name].astext.label(f"said_{name}") for name in _SAID]
 
 
 def _mapped() -> ColumnElement[bool]:
@@ -230,14 +251,34 @@ def _cause(event: ChannelEvent) -> Cause:
 
 
 def _soonest(members: Sequence[Any]) -> list[Any]:
-    """Those whose guests are here or come next, each stay once."""
+    """Those whose guests are here or come next, each booking once."""
     now = clock.utcnow()
-    stays = {
-        row.stay_id: row
-        for row in members
-        if row.stay_id is not None and row.check_out_at > now and row.status != "cancelled"
-    }
-    return sorted(stays.values(), key=lambda row: row.check_in_at)[:HIT]
+    found: dict[object, tuple[datetime, Any]] = {}
+    for row in members:
+        if row.stay_id is not None:
+            if row.check_out_at > now and row.status != "cancelled":
+                found[row.stay_id] = (row.check_in_at, row)
+        elif (days := _told(row)) and days[1] > now and row.said_status != "cancelled":
+            found[row.ref] = (days[0], row)
+    return [row for _, row in sorted(found.values(), key=lambda each: each[0])[:HIT]]
+
+
+def _told(row: Any) -> tuple[datetime, datetime] | None:
+    """The days a refused booking names, as the moments at which they begin in UTC: near enough for
+    an order, which is all they are for."""
+    if not row.said_check_in_on or not row.said_check_out_on:
+        return None
+    first, last = (
+        datetime.combine(date.fromisoformat(day), time(), UTC)
+        for day in (row.said_check_in_on, row.said_check_out_on)
+    )
+    return first, last
+
+
+def _struck(row: Any, shown: EventRow) -> Struck:
+    if shown.stay is not None:
+        return Struck(shown.house, shown.stay)
+    return Struck(shown.house, None, row.said_guest_name, date.fromisoformat(row.said_check_in_on))
 
 
 def _failures(
@@ -253,7 +294,7 @@ def _failures(
         min(moments),
         max(moments),
         tuple(rows[row.id] for row in group.members[:SHOWN]),
-        tuple(rows[row.id] for row in hit),
+        tuple(_struck(row, rows[row.id]) for row in hit),
         _hours(moments),
         tuple(Counter(row.house for row in group.members).most_common()),
         Waiting(room.channel_property_id, room.waiting_for, room.mapped) if room else None,

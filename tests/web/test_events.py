@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import clock as app_clock
-from app.models import Property, VendorState
+from app.models import ChannelEvent, Property, VendorState
 from app.queue import status
 from app.services import audit, event_desk, event_plans
 from app.transaction import transaction
@@ -433,3 +433,25 @@ def test_it_speaks_portuguese(admin: FlaskClient) -> None:
         page = admin.get(path, headers={"Accept-Language": "pt-BR"}).text
         assert 'lang="pt-BR"' in page
         assert "Stays enviou algo que não pode ser usado" in page or "Ignorar este evento?" in page
+
+
+def test_guests_of_bookings_that_could_not_be_stored(admin: FlaskClient) -> None:
+    """Nobody knows of them but the event: it says who would come, and when."""
+    house = make_property()
+    for number, (name, day) in enumerate((("Marta Example", 20), ("Ivo Sample", 15))):
+        event = make_event(
+            house=house,
+            source="beds24",
+            kind="unmapped",
+            error="room 610099 of property 51001 is not mapped",
+            entity_external_id=f"7000{number}",
+        )
+        said = {
+            "guest_name": name,
+            "check_in_on": f"2026-03-{day}",
+            "check_out_on": f"2026-03-{day + 2}",
+            "status": "confirmed",
+        }
+        with transaction() as session:
+            session.get_one(ChannelEvent, event.id).normalized_payload = said
+    assert "Guests hit: Ivo Sample 15 Mar, Marta Example 20 Mar" in said_on(admin.get("/events"))
