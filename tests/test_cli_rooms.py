@@ -12,8 +12,6 @@ def test_it_says_what_it_repaired_and_then_that_nothing_is_wrong(app: Flask) -> 
     run = app.test_cli_runner()
     result = run.invoke(args=["rooms", "sync"])
     assert result.exit_code == 0
-    assert result.output == (
-        "102: OCCUPIED -> AVAILABLE: No checked-in guest found\n1 repaired.\n"
-    )
+    assert result.output == ("102: OCCUPIED -> AVAILABLE: No checked-in guest found\n1 repaired.\n")
     assert reload(room).status == "AVAILABLE"
     assert run.invoke(args=["rooms", "sync"]).output == "All rooms in sync.\n"

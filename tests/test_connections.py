@@ -17,6 +17,13 @@ def pid() -> int:
         return int(session.scalar(text("SELECT pg_backend_pid()")) or 0)
 
 
+def undone(statement: str) -> None:
+    """A unit of work that ends badly."""
+    with transaction(), statements() as session:
+        session.execute(text(statement))
+        raise ZeroDivisionError
+
+
 def test_an_idle_connection_that_was_cut_is_replaced(
     app: Flask, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,18 +48,14 @@ def test_statements_commit_one_by_one_and_leave_the_pool_as_it_was(app: Flask) -
         )
         with transaction() as other:
             assert other.scalar(text("SELECT count(*) FROM properties")) == 1
-    with pytest.raises(ZeroDivisionError), transaction() as session:
-        session.execute(text("DELETE FROM properties"))  # the same connection, and undone
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        undone("DELETE FROM properties")  # over the same connection
     with transaction() as session:
         assert session.scalar(text("SELECT count(*) FROM properties")) == 1
 
 
 def test_statements_join_a_unit_of_work(app: Flask) -> None:
-    with pytest.raises(ZeroDivisionError), transaction(), statements() as session:
-        session.execute(
-            text("INSERT INTO properties (name, timezone, currency) VALUES ('A', 'UTC', 'EUR')")
-        )
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        undone("INSERT INTO properties (name, timezone, currency) VALUES ('A', 'UTC', 'EUR')")
     with transaction() as session:
         assert session.scalar(text("SELECT count(*) FROM properties")) == 0

@@ -32,9 +32,14 @@ STAFF = {
     "GET /api/admin/reconciliation/runs/<uuid:run_id>",
     "GET /api/admin/reservations",
     "GET /api/admin/reservations/<uuid:reservation_id>",
+    "GET /api/admin/rooms",
+    "GET /api/admin/rooms/<uuid:room_id>",
     "PATCH /api/admin/reservations/<uuid:reservation_id>",
+    "PATCH /api/admin/rooms/<uuid:room_id>",
     "POST /api/admin/reservations",
     "POST /api/admin/reservations/<uuid:reservation_id>/cancel",
+    "POST /api/admin/reservations/<uuid:reservation_id>/check-in",
+    "POST /api/admin/reservations/<uuid:reservation_id>/check-out",
     "POST /api/admin/reservations/<uuid:reservation_id>/no-show",
 }
 #: what needs no token

@@ -46,7 +46,7 @@ def test_an_unknown_address_is_404(client: FlaskClient, path: str, method: str) 
         (
             "PUT",
             "/api/admin/reservations/00000000-0000-4000-8000-000000000001",
-            {"GET", "HEAD", "OPTIONS"},
+            {"GET", "HEAD", "PATCH", "OPTIONS"},
         ),
     ],
 )

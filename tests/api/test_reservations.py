@@ -74,6 +74,7 @@ def test_an_item_has_the_fields_of_the_interface(api: Call, clock: Clock) -> Non
         "check_in": "2026-03-12", "check_out": "2026-03-14",
         "check_in_at": "2026-03-12T18:00:00Z", "check_out_at": "2026-03-14T14:00:00Z",
         "units": 1, "amount": "1234.50", "currency": "BRL", "version": 1,
+        "hold_expires_at": None, "sync_error": None,
         "pin": {
             "state": "awaiting", "masked": None, "valid_from": "2026-03-12T16:00:00Z",
             "expires_at": "2026-03-15T14:00:00Z", "lock_id": str(lock.id),

@@ -21,12 +21,7 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 @pytest.mark.parametrize(
     "look",
-    [
-        {},
-        {"viewport": PHONE},
-        {"color_scheme": "dark"},
-        {"viewport": PHONE, "color_scheme": "dark"},
-    ],
+    [{}, {"viewport": PHONE, "color_scheme": "dark"}],
 )
 def test_the_pages_hold_what_accessibility_asks(
     desk: Desks, people: dict[str, User], look: dict[str, object]

@@ -34,7 +34,8 @@ def stay(clock: Clock) -> Reservation:
     kind = make_room_type(house, name="Studio")
     room = make_accommodation(house, room_type_id=kind.id, name="Coral")
     make_mapping(room)
-    make_stay(room, check_in=TODAY - timedelta(days=1), nights=4, guest="Bia Lima")
+    here = {"check_in": TODAY - timedelta(days=1), "nights": 4, "status": "checked_in"}
+    make_stay(room, guest="Bia Lima", **here)
     return make_stay(
         room,
         check_in=TODAY,
