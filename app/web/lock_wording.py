@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _l
 
 CAUSES = {
+    "no_mapping": _l("The room has no lock: connect one, and its PIN follows."),
+    "double_booked": _l("The room is double-booked: an earlier booking has it."),
     "unreachable": _l("The lock account cannot be reached. It is tried again."),
     "unconfirmed": _l("The answer was lost: the lock is read before anything is sent again."),
     "unreadable": _l("The lock account gave an answer we cannot read. It is tried again."),
