@@ -20,7 +20,7 @@ def test_one_process_of_a_system_orders_and_a_restarted_one_again(app: Flask, re
     first = startup.order(app)
     assert first is not None
     assert waiting(redis) == ["rooms-sync"]
-    redis.flushall()
+    redis.flushdb()
     assert startup.order(app) is None
     assert waiting(redis) == []
     first.close()  # what the end of a process does

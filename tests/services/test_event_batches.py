@@ -106,7 +106,7 @@ def test_a_killed_worker_loses_its_portion_and_nothing_else(
     assert asked
     assert (row(batch_id).position, len(deeds("ignore"))) == (2, 2)
     monkeypatch.setattr(event_desk, "portion", whole)
-    redis.flushall()
+    redis.flushdb()
     assert maintenance.SWEEPERS["event_batches"](app_clock.utcnow()) == 0  # it may be at work
     clock.move(seconds=11)
     assert maintenance.SWEEPERS["event_batches"](app_clock.utcnow()) == 1
