@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.integrations.channels.beds24_tokens import Tokens
 from app.models import ChannelAccount, ChannelProperty, Property
 from app.runtime import secret_vault
@@ -62,19 +61,6 @@ def _secret(value: str) -> str:
 
 HeaderText = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_header)]
 WebhookSecret = Annotated[str, StringConstraints(max_length=255), AfterValidator(_secret)]
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A connection as the webhook door needs it. `secret` is its own, None: the environment's;
-    `currency` is what the property sells in."""
-
-    id: UUID
-    property_id: UUID
-    channel_property_ref: str
-    status: str
-    secret: str | None = field(repr=False)
-    currency: str
 
 
 class NewChannelProperty(Input):
@@ -216,37 +202,6 @@ def note_success(channel_property_id: UUID) -> None:
             row.status, row.status_reason = "active", None
     if account is not None:
         channel_accounts.note_accepted(account.id, None)
-
-
-def for_webhook(session: Session, channel: str, channel_property_ref: str) -> Connection | None:
-    """The connection a message names, in one statement; None when there is none.
-
-    Raises Unavailable when its own webhook secret cannot be opened: the message comes again.
-    """
-    row = session.execute(
-        select(
-            ChannelProperty.id,
-            ChannelProperty.property_id,
-            ChannelProperty.channel_property_id,
-            ChannelProperty.status,
-            ChannelProperty.webhook_secret_encrypted,
-            Property.currency,
-        )
-        .join(Property, Property.id == ChannelProperty.property_id)
-        .where(
-            ChannelProperty.channel_name == channel,
-            ChannelProperty.channel_property_id == channel_property_ref,
-        )
-        .order_by(ChannelProperty.created_at, ChannelProperty.id)
-        .limit(1)
-    ).one_or_none()
-    if row is None:
-        return None
-    try:
-        secret = secret_vault().open(row[4]) if row[4] is not None else None
-    except ValueError:
-        raise Unavailable("PIN_ENCRYPTION_KEYS: no key opens this webhook secret") from None
-    return Connection(row[0], row[1], row[2], row[3], secret, row[5])
 
 
 def get(channel_property_id: UUID) -> ChannelProperty:

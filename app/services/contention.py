@@ -15,6 +15,13 @@ log = structlog.get_logger(__name__)
 
 TRIES = 3
 DEADLOCK = "40P01"
+#: ... and a lock that was not to be had in time: another try may well succeed
+PASSING = (DEADLOCK, "55P03")
+
+
+def passes(error: OperationalError) -> bool:
+    """Whether somebody else stood in the way, rather than the database being away."""
+    return getattr(error.orig, "sqlstate", None) in PASSING
 
 
 def patient(work: Callable[[], T]) -> T:

@@ -24,6 +24,7 @@ from app.services import (
     beds24_processing,
     channel_mapping_rows,
     channel_places,
+    contention,
     event_bundles,
     event_rows,
     leases,
@@ -38,8 +39,6 @@ from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
-#: a deadlock, a lock not had in time
-CONTENTION = ("40P01", "55P03")
 #: events put in line by one sweep
 SWEPT_AT_ONCE = 2000
 
@@ -112,7 +111,7 @@ def _process(work: Work) -> None:
     except Unavailable as error:
         _fail(work, error.message, "unavailable", heals=True)
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) not in CONTENTION:
+        if not contention.passes(error):
             raise  # the database is away: the lease lapses and the sweep brings the event back
         _fail(work, "the reservation was being changed elsewhere", "contention", heals=True)
     except OutOfTime:

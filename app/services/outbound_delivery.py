@@ -40,8 +40,6 @@ VENDOR = "beds24"
 #: how often the channel may refuse a call before that costs an attempt (DECISIONS 13)
 REFUSALS = 3
 LOOK = "what was sent may have arrived, so look for the booking in Beds24 as well"
-#: a deadlock, a lock not had in time
-CONTENTION = ("40P01", "55P03")
 
 
 def deliver(event_id: UUID) -> None:
@@ -93,7 +91,7 @@ def _carry_out(line: Sequence[UUID], event: Next, work: Work) -> None:
         for one in works:
             _fail(one, error.message, "unavailable", heals=False)
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) not in CONTENTION:
+        if not contention.passes(error):
             raise  # the database is away: the lease lapses and the sweep brings the event back
         for one in works:
             _fail(one, "the booking was being changed elsewhere", "contention", heals=True)

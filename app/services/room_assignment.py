@@ -32,7 +32,6 @@ from app.models.columns import among
 from app.services import alerts, audit, pin_plan, reservation_copies, room_occupancy, room_status
 from app.services.audit import SYSTEM, Actor
 from app.services.room_occupancy import TAKING, Nights
-from app.services.room_occupancy import free_units as free_units
 from app.transaction import transaction
 
 log = structlog.get_logger(__name__)

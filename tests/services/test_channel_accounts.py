@@ -37,6 +37,7 @@ from app.integrations.errors import (
 from app.models import Alert, ChannelAccount, ChannelProperty
 from app.runtime import secret_vault
 from app.services import (
+    beds24_connections,
     channel_accounts,
     channel_properties,
     channel_tokens,
@@ -44,6 +45,7 @@ from app.services import (
     vendors,
 )
 from app.services.audit import SYSTEM
+from app.services.beds24_connections import Spot
 from app.services.channel_properties import ChannelPropertyChanges
 from app.services.channel_tokens import AccountTokens
 from app.transaction import transaction
@@ -550,7 +552,7 @@ class TestUpkeep:
         rekeyed(key.decode())
         assert read(row)
         with transaction() as session:
-            assert channel_properties.for_webhook(session, "beds24", "51001") is not None
+            assert beds24_connections.find(session, {Spot("51001")})
 
     def test_what_is_used_stays(self, beds24: Beds24Live) -> None:
         row = make_connection(account_id=adopt(beds24.another_token(), "invite"))

@@ -34,6 +34,7 @@ from app.services import (
     pin_views,
     reservations,
     room_assignment,
+    room_occupancy,
     today,
 )
 from app.services.attention import Kind
@@ -273,7 +274,7 @@ class TestWhichRoom:
         clean = room(kind, number="2")
         take(room(kind, number="3"), ARRIVAL, 1)
         with transaction() as session:
-            found = room_assignment.free_units(
+            found = room_occupancy.free_units(
                 session, kind.id, ARRIVAL, ARRIVAL + timedelta(days=1), at=clock.now
             )
         assert [unit.id for unit in found] == [clean.id, dirty.id]

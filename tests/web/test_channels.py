@@ -20,8 +20,9 @@ from app.models import (
     ChannelProperty,
     VendorState,
 )
-from app.services import channel_invites, channel_properties, rate_limits
+from app.services import beds24_connections, channel_invites, channel_properties, rate_limits
 from app.services.audit import SYSTEM
+from app.services.beds24_connections import Spot
 from app.transaction import transaction
 from tests.conftest import Clock
 from tests.events import make_event
@@ -188,7 +189,7 @@ def test_connecting_shows_the_secret_once(
     assert "http://localhost/api/integrations/beds24/webhook" in made.text
     secret = secret_on(made)
     with transaction() as session:
-        found = channel_properties.for_webhook(session, "beds24", "51001")
+        found = beds24_connections.find(session, {Spot("51001")}).get(Spot("51001"))
         entries = session.scalars(select(AuditEntry)).all()
         noted = repr([(each.before, each.after) for each in entries])
     assert found is not None
@@ -298,7 +299,7 @@ def test_a_new_secret_ends_the_old_one(
     secret = secret_on(page)
     assert page.headers["Cache-Control"] == "no-store"
     with transaction() as session:
-        found = channel_properties.for_webhook(session, "beds24", "51001")
+        found = beds24_connections.find(session, {Spot("51001")}).get(Spot("51001"))
     assert found is not None
     assert found.secret == secret != old
     assert secret not in admin.get(f"/channels/{one.id}").text + caplog.text
