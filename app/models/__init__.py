@@ -2,7 +2,7 @@
 
 from app.models.accommodation_syncs import AccommodationSync
 from app.models.accommodations import Accommodation
-from app.models.alerts import Alert
+from app.models.alerts import Alert, AlertNotice, SystemSetting
 from app.models.channels import (
     ChannelAccount,
     ChannelCalendarDay,
@@ -17,18 +17,25 @@ from app.models.holds import InventoryHold, MaintenanceBlock
 from app.models.lock_tests import LockTest
 from app.models.locks import Lock, LockMapping, MappingValidationLog
 from app.models.matching import MatchDismissal
+from app.models.metrics import MetricPoint
 from app.models.processes import ProcessHeartbeat
 from app.models.properties import Property, RoomType
 from app.models.rates import Rate
-from app.models.reconciliation import ReconciliationFailure, ReconciliationLog
+from app.models.reconciliation import (
+    ComparisonReport,
+    Discrepancy,
+    ReconciliationFailure,
+    ReconciliationLog,
+)
 from app.models.reservations import Reservation
 from app.models.rooms import RoomStatusChange
-from app.models.users import AuditEntry, User, UserSession
+from app.models.users import AuditEntry, RecoveryCode, User, UserSession, UserToken
 
 __all__ = [
     "Accommodation",
     "AccommodationSync",
     "Alert",
+    "AlertNotice",
     "AuditEntry",
     "ChannelAccount",
     "ChannelCalendarDay",
@@ -36,7 +43,9 @@ __all__ = [
     "ChannelEventAttempt",
     "ChannelMapping",
     "ChannelProperty",
+    "ComparisonReport",
     "Credential",
+    "Discrepancy",
     "EventBatch",
     "InventoryHold",
     "Lock",
@@ -45,6 +54,7 @@ __all__ = [
     "MaintenanceBlock",
     "MappingValidationLog",
     "MatchDismissal",
+    "MetricPoint",
     "PinJob",
     "ProcessHeartbeat",
     "Property",
@@ -52,10 +62,13 @@ __all__ = [
     "RateLimitBucket",
     "ReconciliationFailure",
     "ReconciliationLog",
+    "RecoveryCode",
     "Reservation",
     "RoomStatusChange",
     "RoomType",
+    "SystemSetting",
     "User",
     "UserSession",
+    "UserToken",
     "VendorState",
 ]

@@ -1,4 +1,4 @@
-"""User, UserSession and AuditEntry: who may do what, who is signed in, and who did what."""
+"""Users, their sessions and second factor, and the audit log: who may what, and who did what."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, func, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -29,6 +29,11 @@ class User(Stamped, Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     language: Mapped[str | None]
     last_login_at: Mapped[Moment | None]
+    password_changed_at: Mapped[Moment | None]
+    invited_at: Mapped[Moment | None]  # set until the person has chosen a password
+    totp_secret_encrypted: Mapped[str | None]
+    totp_confirmed_at: Mapped[Moment | None]  # the second factor is asked for from then on
+    totp_last_step: Mapped[int | None] = mapped_column(BigInteger)  # a code works once
 
     __table_args__ = (
         one_of("role", ROLES),
@@ -58,6 +63,34 @@ class UserSession(Base):
     ended_at: Mapped[Moment | None]
     ip: Mapped[str | None]
     user_agent: Mapped[str | None]
+
+
+class UserToken(Base):
+    """A link that lets a person choose a password: an invitation or a reset; works once."""
+
+    __tablename__ = "user_tokens"
+
+    id: Mapped[Key]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str]
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    created_by: Mapped[str]
+    expires_at: Mapped[Moment]
+    used_at: Mapped[Moment | None]
+
+    __table_args__ = (one_of("purpose", ("invite", "reset")),)
+
+
+class RecoveryCode(Base):
+    """A code that stands in for the second factor once."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[Key]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    code_hash: Mapped[str]
+    used_at: Mapped[Moment | None]
 
 
 class AuditEntry(Base):
