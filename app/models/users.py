@@ -34,6 +34,8 @@ class User(Stamped, Base):
     totp_secret_encrypted: Mapped[str | None]
     totp_confirmed_at: Mapped[Moment | None]  # the second factor is asked for from then on
     totp_last_step: Mapped[int | None] = mapped_column(BigInteger)  # a code works once
+    #: bearer tokens and half-finished sign-ins of an earlier one are refused
+    token_epoch: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (
         one_of("role", ROLES),
