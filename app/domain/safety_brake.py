@@ -12,9 +12,9 @@ def trips(risky: int, active: int) -> bool:
     return risky > FREE and risky > active * SHARE
 
 
-def explain(risky: int, active: int) -> str:
+def explain(risky: int, active: int, channel: str) -> str:
     """What the stopped run says of itself."""
     return (
         f"Stopped before changing anything: {risky} of {active} active stays would be cancelled or "
-        "moved. Check Stays, then apply this plan or start a new run."
+        f"moved. Check {channel}, then apply this plan or start a new run."
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,6 @@ from app import clock
 from app.domain import safety_brake
 from app.domain.states import RunStatus
 from app.errors import Conflict, Invalid, NotFound, Unavailable
-from app.integrations.channels import ChannelReservation, ItemError
 from app.integrations.errors import IntegrationError
 from app.models import ChannelProperty, ReconciliationLog
 from app.models.reconciliation import RUN_KINDS
@@ -23,16 +22,11 @@ from app.queue import client as queue
 from app.queue.interrupts import OutOfTime
 from app.services import (
     leases,
-    reconciliation_cleanup,
-    reconciliation_failures,
-    reconciliation_plans,
-    reconciliation_reading,
+    reconciliation_kinds,
     reconciliation_rows,
-    reservations,
     vendors,
 )
-from app.services.reconciliation_plans import Plan
-from app.services.reconciliation_reading import Reading
+from app.services.reconciliation_kinds import NotOurs, Plan, Tally
 from app.services.reconciliation_reports import RunFilter, get, next_run, overview, runs, status
 from app.services.reconciliation_rows import Work
 from app.transaction import transaction
@@ -52,31 +46,8 @@ __all__ = [
 
 log = structlog.get_logger(__name__)
 
-#: kind -> the channel it reads
-CHANNELS = {"stays": "stays"}
-#: reservations written in one transaction: short enough to be handed back in time
-SLICE = 1000
-
-FETCH_FAILED = "Failed to fetch from Stays API"  # STAY-47
-CLEANUP_FAILED = "Partial cleanup failed, but processing succeeded"  # STAY-50, C-09
 WORLD_CHANGED = "The world has changed since this plan was made; nothing was applied"
 RUNNING = "a run of this kind is under way already"
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run has done so far; a run that was handed back goes on counting."""
-
-    created: int = 0
-    updated: int = 0
-    deleted: int = 0
-    orphaned: int = 0
-    errors: list[ItemError] = field(default_factory=list)
-    cleanup_failed: bool = False
-
-
-class _NotOurs(Exception):
-    """The lease lapsed and somebody else closed the run."""
 
 
 def start(
@@ -94,7 +65,7 @@ def start(
     configured, Invalid for a kind or start that cannot be.
     """
     _check(kind, since, property_id)
-    vendors.channel_client(CHANNELS[kind])
+    vendors.channel_client(reconciliation_kinds.channel_of(kind))
     return _open(kind, trigger=trigger, requested_by=requested_by, since=since, dry_run=dry_run)
 
 
@@ -113,7 +84,7 @@ def run(run_id: UUID) -> None:
         try:
             with leases.renewed(lambda: reconciliation_rows.note(work.id)):
                 _carry_out(work)
-        except _NotOurs:
+        except NotOurs:
             log.warning("reconciliation_lost")
         except OutOfTime:
             _fail(work, "The run took longer than a job may", "out_of_time", retry=False)
@@ -149,14 +120,15 @@ def apply(run_id: UUID, plan_hash: str, *, requested_by: UUID | None = None) -> 
         raise Conflict(RUNNING)
     if planned.plan_hash != plan_hash:
         raise Conflict("the plan is another one by now: look at it again")
-    channel = CHANNELS[planned.kind]
+    work = replace(reconciliation_rows.work_of(planned), window=planned.last_run_at)
+    comparison = reconciliation_kinds.load(planned.kind)
     try:
-        client = vendors.channel_client(channel)
-        reading = reconciliation_reading.read(client, channel, planned.last_run_at)
+        reading = comparison.read(work)
     except IntegrationError as error:
-        vendors.note_error(channel, error)
-        raise Unavailable("Stays cannot be read right now: try again in a minute") from error
-    if reconciliation_plans.make(reading, channel).hash != plan_hash:
+        vendors.note_error(comparison.channel, error)
+        name = reconciliation_kinds.NAMES[comparison.channel]
+        raise Unavailable(f"{name} cannot be read right now: try again in a minute") from error
+    if comparison.plan(work, reading).hash != plan_hash:
         raise Conflict(WORLD_CHANGED)
     return _open(
         planned.kind,
@@ -190,7 +162,7 @@ def queue_due(now: datetime) -> int:
 def _check(kind: str, since: datetime | None, property_id: UUID | None) -> None:
     if kind not in RUN_KINDS:
         raise Invalid.field("kind", "must be one of " + ", ".join(RUN_KINDS))
-    if kind not in CHANNELS:
+    if kind not in reconciliation_kinds.KINDS:
         raise Unavailable("Beds24 is not connected yet")
     if property_id is not None:
         raise Invalid.field("property_id", "must be empty: Stays is read as a whole")
@@ -209,93 +181,70 @@ def _open(kind: str, **fields: object) -> UUID:
 
 
 def _carry_out(work: Work) -> None:
-    channel = CHANNELS[work.kind]
+    comparison = reconciliation_kinds.load(work.kind)
+    channel = comparison.channel
+    work = _from_its_window(work, channel)
+    try:
+        reading = comparison.read(work)
+    except IntegrationError as error:
+        vendors.note_error(channel, error)
+        message = f"Failed to fetch from {reconciliation_kinds.NAMES[channel]} API"  # STAY-47
+        _fail(work, message, error.kind, retry=error.retryable, pause=error.retry_after)
+        return
+    vendors.note_ok(channel)
+    plan = comparison.plan(work, reading)
+    if work.dry_run:
+        _succeed(work, plan, Tally(errors=[*plan.errors]), _kept(plan))
+    elif work.plan_hash is not None and work.plan_hash != plan.hash and not work.resumed:
+        _fail(work, WORLD_CHANGED, "world_changed", retry=False, plan_hash=None)
+    elif plan.stopped and work.plan_hash is None:
+        name = reconciliation_kinds.NAMES[channel]
+        message = safety_brake.explain(plan.risky, plan.active, name)
+        _fail(work, message, "stopped", retry=False, fetched=plan.fetched, **_kept(plan))
+    else:
+        tally = comparison.apply(work, plan, lambda **fields: _keep(work, **fields))
+        _synced(work, channel)
+        _succeed(work, plan, tally)
+
+
+def _from_its_window(work: Work, channel: str) -> Work:
+    """The work with the moment it reads from, which its row keeps for whoever takes it up again."""
     with transaction() as session:
         since = work.since or work.window
         since = since or reconciliation_rows.watermark(session, work.kind, channel)
         _keep(work, last_run_at=since)
-    try:
-        reading = reconciliation_reading.read(vendors.channel_client(channel), channel, since)
-    except IntegrationError as error:
-        vendors.note_error(channel, error)
-        _fail(work, FETCH_FAILED, error.kind, retry=error.retryable, pause=error.retry_after)
-        return
-    vendors.note_ok(channel)
-    plan = reconciliation_plans.make(reading, channel)
-    if work.dry_run:
-        errors = len(reading.errors) + len(plan.errors)
-        _succeed(work, reading, Tally(), errors=errors, plan=plan.summary, plan_hash=plan.hash)
-    elif work.plan_hash is not None and work.plan_hash != plan.hash and not work.resumed:
-        _fail(work, WORLD_CHANGED, "world_changed", retry=False, plan_hash=None)
-    elif plan.stopped and work.plan_hash is None:
-        message = safety_brake.explain(plan.risky, plan.active)
-        kept: dict[str, Any] = {"plan": plan.summary, "plan_hash": plan.hash}
-        _fail(work, message, "stopped", retry=False, fetched=reading.fetched, **kept)
-    else:
-        tally = _take_in(work, reading, plan, channel)
-        _clean_up(tally)
-        _succeed(work, reading, tally)
+    return replace(work, window=since)
 
 
-def _take_in(work: Work, reading: Reading, plan: Plan, channel: str) -> Tally:
-    tally = Tally(work.created, work.updated, work.deleted)
-    tally.errors += [*reading.errors, *plan.errors]
-    if plan.todo or plan.gone:
-        _keep(work, fetched=reading.fetched)  # reading can take minutes: is the run still ours?
-    # Room by room: a slice then plans few doors, and no door is planned twenty times.
-    todo = sorted(plan.todo, key=lambda c: (c.copy.accommodation_ref, c.copy.external_id))
-    for begin in range(0, len(todo), SLICE):
-        part = todo[begin : begin + SLICE]
-        applied = reservations.apply_candidates(part)
-        tally.created += applied.created
-        tally.updated += applied.updated
-        tally.errors += applied.errors
-        _keep(work, created=tally.created, updated=tally.updated)
-    if plan.gone:
-        as_of = reading.gone_as_of or reading.as_of
-        tally.deleted += len(reservations.cancel_vanished(channel, plan.gone, as_of=as_of))
-        _keep(work, deleted=tally.deleted)
+def _synced(work: Work, channel: str) -> None:
+    """Note at the connections that they agree with the channel as of now."""
+    ours = [] if work.property_id is None else [ChannelProperty.property_id == work.property_id]
     with transaction() as session:
-        reconciliation_failures.remember(
-            session,
-            channel,
-            tally.errors,
-            _modified(reading.copies),
-            healed=[*(copy.external_id for copy in reading.copies), *reading.gone],
-        )
         session.execute(
             update(ChannelProperty)
-            .where(ChannelProperty.channel_name == channel)
+            .where(ChannelProperty.channel_name == channel, *ours)
             .values(last_sync_at=clock.utcnow())
         )
-    return tally
 
 
-def _modified(copies: Sequence[ChannelReservation]) -> Mapping[str, datetime | None]:
-    return {copy.external_id: copy.modified_at for copy in copies}
+def _kept(plan: Plan) -> dict[str, Any]:
+    return {"plan": plan.summary, "plan_hash": plan.hash}
 
 
-def _clean_up(tally: Tally) -> None:
-    """Never a reason to fail: the next run does it again (STAY-50)."""
-    try:
-        tally.orphaned = reconciliation_cleanup.clean_up()
-    except Exception as error:
-        tally.cleanup_failed = True
-        log.error("reconciliation_cleanup_failed", error=type(error).__name__)
-
-
-def _succeed(work: Work, reading: Reading, tally: Tally, **fields: object) -> None:
-    errors = len(tally.errors) + tally.cleanup_failed
+def _succeed(
+    work: Work, plan: Plan, tally: Tally, kept: Mapping[str, object] | None = None
+) -> None:
     values: dict[str, object] = {
-        "fetched": reading.fetched,
+        "fetched": plan.fetched,
         "created": tally.created,
         "updated": tally.updated,
         "deleted": tally.deleted,
         "orphaned": tally.orphaned,
-        "errors": errors,
-        "message": _message(tally, reading.fetched),
+        "flagged": tally.flagged,
+        "errors": len(tally.errors) + len(tally.notes),
+        "message": None if work.dry_run else _message(tally, plan),
     }
-    reconciliation_rows.succeed(work.id, **(values | fields))
+    reconciliation_rows.succeed(work.id, **(values | dict(kept or {})))
     log.info(
         "reconciliation_completed",
         ms=round((clock.utcnow() - work.started_at).total_seconds() * 1000),
@@ -303,15 +252,13 @@ def _succeed(work: Work, reading: Reading, tally: Tally, **fields: object) -> No
     )
 
 
-def _message(tally: Tally, fetched: int) -> str | None:
+def _message(tally: Tally, plan: Plan) -> str | None:
     """Numbers and generic words only (C-08, C-09, SEC-08)."""
     parts = []
     if tally.errors:
-        total = max(fetched, len(tally.errors))
-        parts.append(f"{len(tally.errors)} of {total} reservations failed")
-    if tally.cleanup_failed:
-        parts.append(CLEANUP_FAILED)
-    return "; ".join(parts) or None
+        total = max(plan.fetched, len(tally.errors))
+        parts.append(f"{len(tally.errors)} of {total} {plan.noun} failed")
+    return "; ".join(parts + tally.notes) or None
 
 
 def _fail(
@@ -329,4 +276,4 @@ def _fail(
 
 def _keep(work: Work, **fields: object) -> None:
     if not reconciliation_rows.note(work.id, **fields):
-        raise _NotOurs
+        raise NotOurs

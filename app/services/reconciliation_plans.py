@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.domain import change_detection, safety_brake
 from app.domain.states import FRONT_DESK, ReservationStatus
-from app.integrations.channels import ItemError
 from app.models import Reservation
 from app.services import reservation_rows, reservations
+from app.services.reconciliation_kinds import Plan
 from app.services.reconciliation_reading import ACTIVE, Reading
 from app.services.reservation_copies import Candidate
 from app.transaction import transaction
@@ -28,22 +28,12 @@ SHOWN = ("status", "accommodation_id", "check_in_at", "check_out_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """`todo` is what is left to write; `risky` are cancellations and moves of active stays."""
+class Actions:
+    """What is left to write of a reading, and the ids that are gone."""
 
     todo: Sequence[Candidate]
     gone: Sequence[str]
-    unchanged: int
-    errors: Sequence[ItemError]
-    summary: dict[str, Any]
-    hash: str
-    risky: int
-    active: int
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a person has to agree first."""
-        return safety_brake.trips(self.risky, self.active)
+    reading: Reading
 
 
 def make(reading: Reading, channel: str) -> Plan:
@@ -93,14 +83,13 @@ def make(reading: Reading, channel: str) -> Plan:
         )
         fingerprints.append(f"gone {external_id} {stored['version']}")
     return Plan(
-        todo=seen.todo,
-        gone=sorted({stored["external_id"] for stored in gone}),
-        unchanged=seen.unchanged + seen.stale,
-        errors=seen.errors,
-        summary=_summary(items, risky, active),
         hash=hashlib.sha256("\n".join(sorted(fingerprints)).encode()).hexdigest(),
+        summary=_summary(items, risky, active),
+        fetched=reading.fetched,
+        errors=[*reading.errors, *seen.errors],
         risky=risky,
         active=active,
+        actions=Actions(seen.todo, sorted({row["external_id"] for row in gone}), reading),
     )
 
 

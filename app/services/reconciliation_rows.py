@@ -36,15 +36,17 @@ class Work:
 
     id: UUID
     kind: str
+    property_id: UUID | None  # None: the whole account
     started_at: datetime
     since: datetime | None
-    window: datetime | None  # the watermark of an earlier try of this same row
+    window: datetime | None  # what it reads from, as the run itself or its dry run found it
     attempt: int
     dry_run: bool
     plan_hash: str | None  # a plan a person has agreed to
     created: int
     updated: int
     deleted: int
+    flagged: int
 
     @property
     def resumed(self) -> bool:
@@ -52,10 +54,12 @@ class Work:
         return self.created + self.updated + self.deleted > 0
 
 
-def _work(row: ReconciliationLog) -> Work:
+def work_of(row: ReconciliationLog) -> Work:
+    """The run of a row."""
     return Work(
         row.id,
         row.kind,
+        row.property_id,
         row.started_at,
         row.since,
         row.last_run_at,
@@ -65,6 +69,7 @@ def _work(row: ReconciliationLog) -> Work:
         row.created,
         row.updated,
         row.deleted,
+        row.flagged,
     )
 
 
@@ -128,7 +133,7 @@ def claim(run_id: UUID) -> Work | None:
             if row.lease_until is not None and row.lease_until >= now:
                 return None
             row.lease_until = now + LEASE
-            return _work(row)
+            return work_of(row)
         if row.next_attempt_at is None or row.next_attempt_at > now + EARLY:
             return None
         row.next_attempt_at = None
@@ -145,7 +150,7 @@ def claim(run_id: UUID) -> Work | None:
             plan_hash=row.plan_hash,
             lease_until=now + LEASE,
         )
-        return None if retry_id is None else _work(session.get_one(ReconciliationLog, retry_id))
+        return None if retry_id is None else work_of(session.get_one(ReconciliationLog, retry_id))
 
 
 def note(run_id: UUID, **fields: Any) -> bool:

@@ -25,4 +25,6 @@ def test_when_it_trips(risky: int, active: int, stops: bool) -> None:
 
 
 def test_it_says_what_it_saw() -> None:
-    assert "6 of 20" in explain(6, 20)
+    said = explain(6, 20, "Beds24")
+    assert "6 of 20" in said
+    assert "Check Beds24" in said

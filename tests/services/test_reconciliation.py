@@ -34,6 +34,7 @@ from app.services import (
     reconciliation_cleanup,
     reconciliation_reading,
     reservations,
+    stays_comparison,
     vendors,
 )
 from app.transaction import transaction
@@ -513,7 +514,7 @@ class TestHandBack:
     def test_a_run_goes_on_where_it_stopped(
         self, stays: FakeChannel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reconciliation, "SLICE", 10)
+        monkeypatch.setattr(stays_comparison, "SLICE", 10)
         stays.put(*copies(make_accommodation(), 25))
         run_id = reconciliation.start("stays", trigger="schedule")
         real, done = reservations.apply_candidates, []

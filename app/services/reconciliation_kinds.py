@@ -1,0 +1,96 @@
+"""What a kind of reconciliation has to be able to do, and which kinds there are."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from app.domain import safety_brake
+from app.integrations.channels import ItemError
+from app.services.reconciliation_rows import Work
+
+#: a channel as people know it, in what a run says of itself
+NAMES = {"stays": "Stays", "beds24": "Beds24"}
+
+
+class NotOurs(Exception):
+    """The lease lapsed and somebody else closed the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would change. `risky` of the `active` stays would be cancelled or moved.
+
+    `hash` covers every action and what it would be applied to; `summary` is its JSON for pages, by
+    ids, dates, states and amounts and without a guest; `actions` are for the comparison that made
+    them. `errors` name what could not be compared.
+    """
+
+    hash: str
+    summary: dict[str, Any]
+    fetched: int = 0
+    errors: Sequence[ItemError] = ()
+    risky: int = 0
+    active: int = 0
+    actions: Any = ()
+    noun: str = "reservations"  # what `fetched` counts
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person has to agree first."""
+        return safety_brake.trips(self.risky, self.active)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has done so far; a run that was handed back goes on counting.
+
+    `notes` are faults that did not stop it, in words without guest data.
+    """
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    orphaned: int = 0
+    flagged: int = 0
+    errors: list[ItemError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Comparison(Protocol):
+    """One kind of comparison with a channel. `work.window` is the moment it reads from."""
+
+    channel: str  # stays | beds24
+
+    def read(self, work: Work) -> Any:
+        """What the channel says, complete, read with no transaction open. Raises
+        IntegrationError, Unavailable when the channel or the connection is not there any more."""
+        ...
+
+    def plan(self, work: Work, reading: Any) -> Plan:
+        """Compare the reading with our rows, writing nothing."""
+        ...
+
+    def apply(self, work: Work, plan: Plan, keep: Callable[..., None]) -> Tally:
+        """Carry out the plan, each action in a transaction of its own. `keep(**fields)` stores
+        progress on the run's row and renews its lease; it raises when the run is not ours now."""
+        ...
+
+
+#: kind -> what compares it
+KINDS: dict[str, str] = {
+    "stays": "app.services.stays_comparison:StaysComparison",
+}
+
+
+def load(kind: str) -> Comparison:
+    """A comparison of a kind; KeyError for an unknown one."""
+    module, _, name = KINDS[kind].partition(":")
+    return cast(Comparison, getattr(importlib.import_module(module), name)())
+
+
+def channel_of(kind: str) -> str:
+    """The channel a kind is compared with; weekly comparisons of everything too."""
+    return kind.partition("_")[0]
