@@ -73,6 +73,7 @@ class ChannelEvent(Stamped, Base):
     priority: Mapped[int] = mapped_column(server_default=text("0"))
     postponed: Mapped[int] = mapped_column(server_default=text("0"))
     sent_at: Mapped[Moment | None]
+    emptied_at: Mapped[Moment | None]  # what it carried was forgotten (SEC-15)
 
     __table_args__ = (
         UniqueConstraint("idempotency_key"),
@@ -102,6 +103,11 @@ class ChannelEvent(Stamped, Base):
                 "entity_internal_id",
                 "entity_external_id",
             ],
+        ),
+        Index(
+            "ix_channel_events_to_empty",
+            "processed_at",
+            postgresql_where=text("emptied_at IS NULL AND processed_at IS NOT NULL"),
         ),
         Index(
             "ix_channel_events_due",

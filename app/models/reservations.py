@@ -70,6 +70,7 @@ class Reservation(Stamped, Base):
     cancelled_at: Mapped[Moment | None]
     checked_in_at: Mapped[Moment | None]
     checked_out_at: Mapped[Moment | None]
+    anonymised_at: Mapped[Moment | None]  # the guest was forgotten; no copy brings one back
     search_text: Mapped[str] = mapped_column(server_default=text("''"))  # folded: no accents, lower
     search: Mapped[str] = mapped_column(
         TSVECTOR, Computed("to_tsvector('simple', search_text)", persisted=True), deferred=True
@@ -116,6 +117,13 @@ class Reservation(Stamped, Base):
         Index("ix_reservations_updated_at", "updated_at"),
         Index("ix_reservations_room_type_id", "room_type_id"),
         Index("ix_reservations_search", "search", postgresql_using="gin"),
+        Index(
+            "ix_reservations_to_forget",
+            "check_out_at",
+            postgresql_where=text(
+                "guest_name IS NOT NULL OR guest_email IS NOT NULL OR guest_phone IS NOT NULL"
+            ),
+        ),
     )
 
     @property

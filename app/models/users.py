@@ -115,4 +115,5 @@ class AuditEntry(Base):
         Index("ix_audit_log_at_id", "at", "id"),
         Index("ix_audit_log_entity", "entity", "entity_id", "at"),
         Index("ix_audit_log_action_at", "action", "at"),
+        Index("ix_audit_log_actor_at", "actor", "at"),
     )

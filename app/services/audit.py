@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -28,6 +30,16 @@ class Actor:
 
 #: what nobody in particular asked for: schedules, webhooks, workers
 SYSTEM = Actor("system")
+
+
+class Deed(NamedTuple):
+    """One row to be written by `record_many`."""
+
+    action: str
+    entity: str
+    entity_id: object
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
 
 
 def record(
@@ -56,3 +68,24 @@ def record(
             ip=actor.ip,
         )
     )
+
+
+def record_many(session: Session, actor: Actor, deeds: Iterable[Deed]) -> None:
+    """`record` for many deeds of one actor at one moment, in a single statement."""
+    now = clock.utcnow()
+    rows = [
+        {
+            "at": now,
+            "actor": actor.label,
+            "actor_id": actor.user_id,
+            "action": deed.action,
+            "entity": deed.entity,
+            "entity_id": None if deed.entity_id is None else str(deed.entity_id),
+            "before": deed.before,
+            "after": deed.after,
+            "ip": actor.ip,
+        }
+        for deed in deeds
+    ]
+    if rows:
+        session.execute(insert(AuditEntry), rows)

@@ -153,6 +153,9 @@ def values(
     if stored is not None and partner_ref == stored["api_reference"]:
         partner_ref = None  # it is ours
     amount = copy.amount if first else None
+    guest = (copy.guest_name, copy.guest_email, copy.guest_phone)
+    if stored is not None and stored["anonymised_at"] and departure.at <= now:
+        guest = (None, None, None)  # forgotten for good: the channel may still know them
     return {
         "external_id": copy.external_id,
         "unit_no": unit_no,
@@ -162,9 +165,9 @@ def values(
         "external_code": copy.code,
         "status": status,
         "unknown_status": unknown,
-        "guest_name": copy.guest_name,
-        "guest_email": copy.guest_email,
-        "guest_phone": copy.guest_phone,
+        "guest_name": guest[0],
+        "guest_email": guest[1],
+        "guest_phone": guest[2],
         "adults": copy.adults if first else None,
         "children": copy.children if first else None,
         "check_in_at": arrival.at,

@@ -125,8 +125,8 @@ _COMPARE_PLACES = text(f"""
 """)  # noqa: S608
 
 _SELECT = f"""
-    SELECT r.id, r.external_id, r.unit_no, r.source, r.api_reference, r.version, p.timezone,
-           a.name AS room_name, a.room_type_id AS room_kind,
+    SELECT r.id, r.external_id, r.unit_no, r.source, r.api_reference, r.version, r.anonymised_at,
+           p.timezone, a.name AS room_name, a.room_type_id AS room_kind,
            {", ".join(f"r.{c}" for c in COLUMNS)}
       FROM reservations r
       JOIN properties p ON p.id = r.property_id

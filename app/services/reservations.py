@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -18,8 +17,8 @@ from app import clock
 from app.domain import change_detection
 from app.domain.states import FRONT_DESK, ReservationStatus
 from app.integrations.channels import ChannelReservation, ItemError
-from app.models import AuditEntry
-from app.services import booking_notices, holds, pin_plan, reservation_rows, room_status
+from app.services import audit, booking_notices, holds, pin_plan, reservation_rows, room_status
+from app.services.audit import Actor, Deed
 from app.services.reservation_copies import Candidate, prepare
 from app.services.reservation_differences import Change, Difference, difference
 from app.transaction import in_transaction, transaction
@@ -267,20 +266,19 @@ def _write_changes(
     if not changes:
         return
     reservation_rows.update(session, [change.row for change in changes], now)
-    session.execute(
-        insert(AuditEntry),
-        [
-            {
-                "at": now,
-                "actor": actor_label,
-                "action": "update",
-                "entity": "reservation",
-                "entity_id": str(change.stored["id"]),
-                "before": _plain(change.stored, change.fields),
-                "after": _plain(change.row, change.fields),
-            }
+    audit.record_many(
+        session,
+        Actor(actor_label),
+        (
+            Deed(
+                "update",
+                "reservation",
+                change.stored["id"],
+                _plain(change.stored, change.fields),
+                _plain(change.row, change.fields),
+            )
             for change in changes
-        ],
+        ),
     )
 
 
