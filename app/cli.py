@@ -22,7 +22,7 @@ from app.models import ReconciliationLog
 from app.models.reconciliation import RUN_KINDS
 from app.models.users import ROLES
 from app.queue import schedule as timetable
-from app.services import event_desk, pin_audit, reconciliation, room_status
+from app.services import consistency, event_desk, pin_audit, reconciliation, room_status
 from app.services import users as people
 from app.services.audit import Actor
 
@@ -43,7 +43,7 @@ rooms = AppGroup("rooms", help="The status of the rooms.")
 
 def register(app: Flask) -> None:
     """Add the commands to `flask --app wsgi`."""
-    for command in (users, schedule, pins, events, rooms, reconcile):
+    for command in (users, schedule, pins, events, rooms, reconcile, consistency_check):
         app.cli.add_command(command)
     if app.extensions["settings"].sandbox:
         app.cli.add_command(importlib.import_module(OPTIONAL).group)
@@ -130,6 +130,20 @@ def reconcile(kind: str, since: str | None, property_id: UUID | None, dry_run: b
     if row.plan_hash:
         click.echo(f"Plan {row.plan_hash}")
     if row.status != "success":
+        raise SystemExit(1)
+
+
+@click.command("consistency")
+@with_appcontext
+@told
+def consistency_check() -> None:
+    """Check that the rows hold together, after a restore or an upgrade; changes nothing."""
+    found = consistency.check()
+    for each in found:
+        named = ", ".join(each.ids) + (", …" if each.count > len(each.ids) else "")
+        click.echo(f"BROKEN  {each.check}: {each.count} ({named})")
+    click.echo(f"{len(consistency.names())} checks, {len(found)} broken.")
+    if found:
         raise SystemExit(1)
 
 

@@ -227,6 +227,11 @@ def sync(*, actor: str = "system") -> Repair:
     return Repair(tuple(done), failed)
 
 
+def differing(session: Session) -> list[Facts]:
+    """The rooms whose status is not what their stays imply; nothing is changed."""
+    return [room for room in _facts(session).values() if room.verdict().status != room.status]
+
+
 def _repair(rooms: Sequence[UUID], actor: str) -> list[Move]:
     with transaction() as session:
         moves = []
