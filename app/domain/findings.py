@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 #: what a side is not, but where and when it comes from
@@ -26,6 +26,14 @@ DECIDING: Mapping[str, tuple[str, ...]] = {
 }
 
 Side = Mapping[str, Any]
+
+
+class DayRange(NamedTuple):
+    """Nights of one of the channel's rooms, `first` to `last`, both included."""
+
+    room_ref: str
+    first: date
+    last: date
 
 
 @dataclass(frozen=True, slots=True)
