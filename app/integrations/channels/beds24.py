@@ -15,7 +15,7 @@ from app.integrations.channels import (
     ItemError,
     beds24_items,
 )
-from app.integrations.channels.beds24_calendar import Nights, read_calendar
+from app.integrations.channels.beds24_calendar import Nights, read_room
 from app.integrations.channels.beds24_tokens import (
     VENDOR,
     Account,
@@ -79,10 +79,19 @@ class Beds24Client:
         stamp = (since.astimezone(UTC) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S")
         return self._sort_out(self._bookings([("modifiedFrom", stamp)]), known)
 
-    def sweep(self, first: date, last: date, *, known: Mapping[str, str | None]) -> ChangeSet:
+    def sweep(
+        self,
+        first: date,
+        last: date,
+        *,
+        known: Mapping[str, str | None],
+        rooms: Sequence[str] = (),
+    ) -> ChangeSet:
         """Every booking that touches the days from `first` to `last`, whenever it was changed: what
-        is ours inside and not in `seen` may be gone, and is asked for by id (§11)."""
+        is ours inside and not in `seen` may be gone, and is asked for by id (§11). With `rooms` only
+        theirs."""
         window = [("departureFrom", first.isoformat()), ("arrivalTo", last.isoformat())]
+        window += [("roomId", room) for room in rooms]
         return self._sort_out(self._bookings(window), known, swept=(first, last))
 
     def get(self, external_id: str) -> ChannelReservation:
@@ -147,17 +156,30 @@ class Beds24Client:
         return found
 
     def calendar(self, room_ids: Sequence[str], first: date, last: date) -> list[Nights]:
-        """Units left, shortest stay and first price of these rooms, night by night ranges."""
-        params = [
-            *(("roomId", room) for room in room_ids),
-            ("startDate", first.isoformat()),
-            ("endDate", last.isoformat()),
-            # Without a flag nothing comes (§6).
-            ("includeNumAvail", "true"),
-            ("includeMinStay", "true"),
-            ("includePrices", "true"),
-        ]
-        return [nights for row in self._rows(CALENDAR, params) for nights in read_calendar(row)]
+        """Units left, shortest stay and prices of these rooms, night by night ranges."""
+        found = self.calendars(room_ids, first, last)
+        return [nights for ranges in found.values() for nights in ranges]
+
+    def calendars(
+        self, room_ids: Sequence[str], first: date, last: date
+    ) -> dict[str, list[Nights]]:
+        """The same by room, in as few calls as can be. A room of which nothing is set has an empty
+        list; one that Beds24 does not speak of is not there."""
+        found: dict[str, list[Nights]] = {}
+        for start in range(0, len(room_ids), IDS_AT_ONCE):
+            params = [
+                *(("roomId", room) for room in room_ids[start : start + IDS_AT_ONCE]),
+                ("startDate", first.isoformat()),
+                ("endDate", last.isoformat()),
+                # Without a flag nothing comes (§6).
+                ("includeNumAvail", "true"),
+                ("includeMinStay", "true"),
+                ("includePrices", "true"),
+            ]
+            for row in self._rows(CALENDAR, params):
+                room_ref, ranges = read_room(row)
+                found.setdefault(room_ref, []).extend(ranges)
+        return found
 
     def write_bookings(
         self, items: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None
