@@ -82,7 +82,8 @@ _ROWS = {
          WHERE r.status IN ('confirmed', 'pending_sync', 'checked_in')
            AND r.check_out_at > :now AND r.updated_at < :in_hand
            AND NOT EXISTS (SELECT FROM credentials c
-                            WHERE c.reservation_id = r.id AND c.state NOT IN ('revoked', 'revoking'))
+                            WHERE c.reservation_id = r.id
+                              AND c.state NOT IN ('revoked', 'revoking'))
            AND NOT EXISTS (SELECT FROM pin_jobs j
                             WHERE j.reservation_id = r.id AND j.kind = 'generate'
                               AND j.status IN ('scheduled', 'queued', 'running', 'failed'))
