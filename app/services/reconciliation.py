@@ -15,18 +15,21 @@ from app import clock
 from app.domain import safety_brake
 from app.domain.states import RunStatus
 from app.errors import Conflict, Invalid, NotFound, Unavailable
-from app.integrations.errors import IntegrationError
+from app.integrations.errors import IntegrationError, RateLimited
 from app.models import ChannelProperty, ReconciliationLog
 from app.models.reconciliation import RUN_KINDS
 from app.queue import client as queue
 from app.queue.interrupts import OutOfTime
 from app.services import (
     leases,
+    rate_limits,
     reconciliation_kinds,
     reconciliation_rows,
     vendors,
 )
-from app.services.reconciliation_kinds import NotOurs, Plan, Tally
+from app.services import reconciliation_turns as turns
+from app.services.channel_accounts import BEDS24
+from app.services.reconciliation_kinds import Comparison, NotOurs, Plan, Tally
 from app.services.reconciliation_reports import RunFilter, get, next_run, overview, runs, status
 from app.services.reconciliation_rows import Work
 from app.transaction import transaction
@@ -41,6 +44,7 @@ __all__ = [
     "run",
     "runs",
     "start",
+    "start_all",
     "status",
 ]
 
@@ -48,6 +52,11 @@ log = structlog.get_logger(__name__)
 
 WORLD_CHANGED = "The world has changed since this plan was made; nothing was applied"
 RUNNING = "a run of this kind is under way already"
+GIVES_WAY = "Urgent messages to Beds24 go first"
+NO_CREDITS = "Waiting for Beds24's next five minutes: the credits of this period are spent"
+TOO_FEW_CREDITS = "The credits of the Beds24 account did not suffice for one reading in an hour"
+#: kinds that compare what is to come
+AHEAD = ("beds24_availability", "beds24_rates")
 
 
 def start(
@@ -59,14 +68,44 @@ def start(
     property_id: UUID | None = None,
     dry_run: bool = False,
 ) -> UUID:
-    """Open a run and put it in line; its id.
+    """`start_all`, for whoever asks for one run: the id of the first."""
+    return start_all(
+        kind,
+        trigger=trigger,
+        requested_by=requested_by,
+        since=since,
+        property_id=property_id,
+        dry_run=dry_run,
+    )[0]
 
-    Raises Conflict while one of this kind runs (STAY-04, C-53), Unavailable when the channel is not
-    configured, Invalid for a kind or start that cannot be.
+
+def start_all(
+    kind: str,
+    *,
+    trigger: str,
+    requested_by: UUID | None = None,
+    since: datetime | None = None,
+    property_id: UUID | None = None,
+    dry_run: bool = False,
+) -> list[UUID]:
+    """Open a run and put it in line, with Beds24 one for each connected property; their ids.
+
+    A property whose run of this kind is under way is left out. Raises Conflict when nothing is left
+    (STAY-04, C-53), Unavailable when the channel is not configured or nobody is connected, Invalid
+    for a kind or start that cannot be.
     """
     _check(kind, since, property_id)
-    vendors.channel_client(reconciliation_kinds.channel_of(kind))
-    return _open(kind, trigger=trigger, requested_by=requested_by, since=since, dry_run=dry_run)
+    places: list[UUID | None] = [None]
+    if reconciliation_kinds.channel_of(kind) == BEDS24:
+        places = [each.property_id for each in turns.readable(property_id)]
+    else:
+        vendors.channel_client(reconciliation_kinds.channel_of(kind))
+    fields = {"trigger": trigger, "requested_by": requested_by, "since": since, "dry_run": dry_run}
+    opened = [_open(kind, property_id=place, **fields) for place in places]
+    ids = [run_id for run_id in opened if run_id is not None]
+    if not ids:
+        raise Conflict(RUNNING)
+    return ids
 
 
 def run(run_id: UUID) -> None:
@@ -112,7 +151,7 @@ def apply(run_id: UUID, plan_hash: str, *, requested_by: UUID | None = None) -> 
             raise Conflict("this run has no plan that waits to be applied")
         busy = session.scalar(
             select(ReconciliationLog.id).where(
-                ReconciliationLog.kind == planned.kind,
+                *reconciliation_rows.of(planned.kind, planned.property_id),
                 ReconciliationLog.status == RunStatus.PENDING,
             )
         )
@@ -123,20 +162,26 @@ def apply(run_id: UUID, plan_hash: str, *, requested_by: UUID | None = None) -> 
     work = replace(reconciliation_rows.work_of(planned), window=planned.last_run_at)
     comparison = reconciliation_kinds.load(planned.kind)
     try:
-        reading = comparison.read(work)
+        with rate_limits.bulk():
+            reading = comparison.read(work)
     except IntegrationError as error:
-        vendors.note_error(comparison.channel, error)
+        if not isinstance(error, RateLimited):
+            vendors.note_error(comparison.channel, error)
         name = reconciliation_kinds.NAMES[comparison.channel]
         raise Unavailable(f"{name} cannot be read right now: try again in a minute") from error
     if comparison.plan(work, reading).hash != plan_hash:
         raise Conflict(WORLD_CHANGED)
-    return _open(
+    opened = _open(
         planned.kind,
+        property_id=planned.property_id,
         trigger="manual",
         requested_by=requested_by,
-        since=planned.last_run_at,
+        since=planned.since if comparison.channel == BEDS24 else planned.last_run_at,
         plan_hash=plan_hash,
     )
+    if opened is None:
+        raise Conflict(RUNNING)
+    return opened
 
 
 def queue_due(now: datetime) -> int:
@@ -162,20 +207,22 @@ def queue_due(now: datetime) -> int:
 def _check(kind: str, since: datetime | None, property_id: UUID | None) -> None:
     if kind not in RUN_KINDS:
         raise Invalid.field("kind", "must be one of " + ", ".join(RUN_KINDS))
-    if kind not in reconciliation_kinds.KINDS:
-        raise Unavailable("Beds24 is not connected yet")
-    if property_id is not None:
+    if property_id is not None and reconciliation_kinds.channel_of(kind) != BEDS24:
         raise Invalid.field("property_id", "must be empty: Stays is read as a whole")
-    if since is not None and (since.tzinfo is None or since > clock.utcnow()):
+    if since is None:
+        return
+    if kind in AHEAD:
+        raise Invalid.field("since", "must be empty: this kind looks from today on")
+    if since.tzinfo is None or since > clock.utcnow():
         raise Invalid.field("since", "must be a moment in the past, with its time zone")
 
 
-def _open(kind: str, **fields: object) -> UUID:
+def _open(kind: str, **fields: object) -> UUID | None:
     with transaction() as session:
         run_id = reconciliation_rows.open_run(session, kind, **fields)
         if run_id is None:
             log.info("reconciliation_skipped", kind=kind, reason="one is under way")
-            raise Conflict(RUNNING)
+            return None
         queue.enqueue("reconciliation.run", run_id)
     return run_id
 
@@ -183,34 +230,65 @@ def _open(kind: str, **fields: object) -> UUID:
 def _carry_out(work: Work) -> None:
     comparison = reconciliation_kinds.load(work.kind)
     channel = comparison.channel
+    if channel == BEDS24 and (until := turns.give_way(work.property_id, work.started_at)):
+        _wait(work, until, GIVES_WAY)
+        return
     work = _from_its_window(work, channel)
     try:
-        reading = comparison.read(work)
+        with rate_limits.bulk():
+            reading = comparison.read(work)
+    except RateLimited as error:
+        if channel != BEDS24:
+            _fail_reading(work, channel, error)
+        elif clock.utcnow() - work.started_at >= turns.PATIENCE:
+            _fail(work, TOO_FEW_CREDITS, "no_credits", retry=False)
+        else:
+            _wait(work, turns.credits_back(work.property_id, error), NO_CREDITS)
+        return
     except IntegrationError as error:
-        vendors.note_error(channel, error)
-        message = f"Failed to fetch from {reconciliation_kinds.NAMES[channel]} API"  # STAY-47
-        _fail(work, message, error.kind, retry=error.retryable, pause=error.retry_after)
+        _fail_reading(work, channel, error)
+        return
+    except Unavailable as refused:
+        _fail(work, refused.message, "not_connected", retry=False)
         return
     vendors.note_ok(channel)
+    _compare(work, comparison, reading)
+
+
+def _fail_reading(work: Work, channel: str, error: IntegrationError) -> None:
+    vendors.note_error(channel, error)
+    message = f"Failed to fetch from {reconciliation_kinds.NAMES[channel]} API"  # STAY-47
+    _fail(work, message, error.kind, retry=error.retryable, pause=error.retry_after)
+
+
+def _compare(work: Work, comparison: Comparison, reading: Any) -> None:
     plan = comparison.plan(work, reading)
     if work.dry_run:
         _succeed(work, plan, Tally(errors=[*plan.errors]), _kept(plan))
     elif work.plan_hash is not None and work.plan_hash != plan.hash and not work.resumed:
         _fail(work, WORLD_CHANGED, "world_changed", retry=False, plan_hash=None)
     elif plan.stopped and work.plan_hash is None:
-        name = reconciliation_kinds.NAMES[channel]
+        name = reconciliation_kinds.NAMES[comparison.channel]
         message = safety_brake.explain(plan.risky, plan.active, name)
         _fail(work, message, "stopped", retry=False, fetched=plan.fetched, **_kept(plan))
     else:
         tally = comparison.apply(work, plan, lambda **fields: _keep(work, **fields))
-        _synced(work, channel)
+        _synced(work, comparison.channel)
         _succeed(work, plan, tally)
+
+
+def _wait(work: Work, until: datetime, why: str) -> None:
+    """Not a failure: the same row goes on at that moment."""
+    reconciliation_rows.postpone(work.id, until, why)
+    log.info("reconciliation_waits", until=until.isoformat(), reason=why)
 
 
 def _from_its_window(work: Work, channel: str) -> Work:
     """The work with the moment it reads from, which its row keeps for whoever takes it up again."""
     with transaction() as session:
         since = work.since or work.window
+        if since is None and channel == BEDS24:
+            since = work.started_at  # everything is compared, whenever it changed
         since = since or reconciliation_rows.watermark(session, work.kind, channel)
         _keep(work, last_run_at=since)
     return replace(work, window=since)

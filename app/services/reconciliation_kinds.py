@@ -60,7 +60,13 @@ class Tally:
 
 
 class Comparison(Protocol):
-    """One kind of comparison with a channel. `work.window` is the moment it reads from."""
+    """One kind of comparison with a channel.
+
+    `work.window` is the moment it reads from; with Beds24 that is when the run began, or the start
+    that a person gave it, and `work.property_id` is set: its connection is
+    `reconciliation_turns.connection(work.property_id)`. Calls made in `read` leave a reserve of the
+    account's credits to urgent work; RateLimited has the run wait and be read anew.
+    """
 
     channel: str  # stays | beds24
 

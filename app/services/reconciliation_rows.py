@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain.retries import RECONCILIATION
 from app.domain.states import RunStatus
-from app.models import ReconciliationFailure, ReconciliationLog
+from app.models import Property, ReconciliationFailure, ReconciliationLog
 from app.queue import client as queue
 from app.runtime import settings
-from app.services import alerts
+from app.services import alerts, figures
 from app.services.leases import EARLY, LEASE
 from app.transaction import transaction
 
@@ -73,6 +73,14 @@ def work_of(row: ReconciliationLog) -> Work:
     )
 
 
+def of(kind: str, property_id: UUID | None) -> tuple[ColumnElement[bool], ...]:
+    """Runs of a kind, of one property or of the whole account."""
+    return (
+        ReconciliationLog.kind == kind,
+        ReconciliationLog.property_id.is_not_distinct_from(property_id),
+    )
+
+
 def open_run(session: Session, kind: str, **fields: Any) -> UUID | None:
     """Insert the pending row; None when another run of this kind and property holds the place."""
     close_stale(session, kind)
@@ -80,7 +88,11 @@ def open_run(session: Session, kind: str, **fields: Any) -> UUID | None:
         # This run does what a retry would have done.
         session.execute(
             update(ReconciliationLog)
-            .where(ReconciliationLog.kind == kind, ReconciliationLog.next_attempt_at.is_not(None))
+            .where(
+                *of(kind, fields.get("property_id")),
+                ReconciliationLog.status == RunStatus.FAILED,
+                ReconciliationLog.next_attempt_at.is_not(None),
+            )
             .values(next_attempt_at=None)
         )
     now = clock.utcnow()
@@ -99,7 +111,8 @@ def _is_stale(now: datetime) -> Any:
             ReconciliationLog.lease_until < now,
             and_(
                 ReconciliationLog.lease_until.is_(None),
-                ReconciliationLog.started_at < now - UNTAKEN,
+                func.coalesce(ReconciliationLog.next_attempt_at, ReconciliationLog.started_at)
+                < now - UNTAKEN,
             ),
         ),
     )
@@ -132,7 +145,9 @@ def claim(run_id: UUID) -> Work | None:
         if row.status == RunStatus.PENDING:
             if row.lease_until is not None and row.lease_until >= now:
                 return None
-            row.lease_until = now + LEASE
+            if row.next_attempt_at is not None and row.next_attempt_at > now + EARLY:
+                return None
+            row.lease_until, row.next_attempt_at = now + LEASE, None
             return work_of(row)
         if row.next_attempt_at is None or row.next_attempt_at > now + EARLY:
             return None
@@ -175,6 +190,19 @@ def hand_back(run_id: UUID) -> None:
         )
 
 
+def postpone(run_id: UUID, until: datetime, why: str) -> None:
+    """Let go of the run until a moment; that costs no attempt."""
+    with transaction() as session:
+        found = session.execute(
+            update(ReconciliationLog)
+            .where(ReconciliationLog.id == run_id, ReconciliationLog.status == RunStatus.PENDING)
+            .values(lease_until=None, next_attempt_at=until, message=why)
+            .returning(ReconciliationLog.id)
+        )
+        if found.scalar() is not None:
+            queue.enqueue("reconciliation.run", run_id, at=until)
+
+
 def succeed(run_id: UUID, **fields: Any) -> None:
     """End a run well; its alarm goes, and retries of earlier ones are not needed any more."""
     with transaction() as session:
@@ -183,7 +211,7 @@ def succeed(run_id: UUID, **fields: Any) -> None:
             return
         _close(row, RunStatus.SUCCESS, clock.utcnow(), **fields)
         if not row.dry_run:
-            alerts.resolve(session, "run_failed", row.kind)
+            alerts.resolve(session, "run_failed", subject(row))
 
 
 def fail(
@@ -212,11 +240,21 @@ def fail(
             alerts.raise_alert(
                 session,
                 "run_failed",
-                row.kind,
+                subject(row),
                 "warning",
-                "The last reconciliation failed",
+                f"The last reconciliation failed{_where(session, row)}",
                 f"{message}. The page Reconciliation shows the run; start a new one from there.",
             )
+
+
+def subject(row: ReconciliationLog) -> str:
+    """What an alert about the run is about: its kind, at its property where it has one."""
+    return row.kind if row.property_id is None else f"{row.kind}:{row.property_id}"
+
+
+def _where(session: Session, row: ReconciliationLog) -> str:
+    home = None if row.property_id is None else session.get(Property, row.property_id)
+    return "" if home is None else f" at {home.name}"
 
 
 def _close(row: ReconciliationLog, status: RunStatus, now: datetime, **fields: Any) -> None:
@@ -226,6 +264,7 @@ def _close(row: ReconciliationLog, status: RunStatus, now: datetime, **fields: A
     row.lease_until = None
     for name, value in fields.items():
         setattr(row, name, value)
+    figures.run_ended(row)
 
 
 def watermark(session: Session, kind: str, channel: str) -> datetime:
