@@ -17,14 +17,24 @@ from flask.cli import AppGroup, with_appcontext
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.errors import ServiceError
-from app.models import ReconciliationLog
+from app.errors import NotFound, ServiceError
+from app.models import ReconciliationLog, User
 from app.models.reconciliation import RUN_KINDS
 from app.models.users import ROLES
 from app.queue import schedule as timetable
-from app.services import consistency, event_desk, pin_audit, reconciliation, room_status
+from app.services import (
+    consistency,
+    event_desk,
+    pin_audit,
+    reconciliation,
+    room_status,
+    seals,
+    second_factor,
+    user_changes,
+)
 from app.services import users as people
 from app.services.audit import Actor
+from app.services.user_changes import UserChanges
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,7 +53,7 @@ rooms = AppGroup("rooms", help="The status of the rooms.")
 
 def register(app: Flask) -> None:
     """Add the commands to `flask --app wsgi`."""
-    for command in (users, schedule, pins, events, rooms, reconcile, consistency_check):
+    for command in (users, schedule, pins, events, rooms, reconcile, consistency_check, reseal):
         app.cli.add_command(command)
     if app.extensions["settings"].sandbox:
         app.cli.add_command(importlib.import_module(OPTIONAL).group)
@@ -102,9 +112,39 @@ def users_list() -> None:
     for user in found:
         seen = f"{user.last_login_at:%Y-%m-%d %H:%M} UTC" if user.last_login_at else "never"
         state = "" if user.is_active else "  inactive"
+        state += "  invited" if user.invited_at else ""
+        state += "  second factor" if second_factor.is_on(user) else ""
         click.echo(f"{user.email}  {user.role}  last sign-in {seen}{state}")
     if not found:
         click.echo("No users yet: `users create` makes the first.")
+
+
+@users.command("deactivate")
+@click.argument("email")
+@told
+def users_deactivate(email: str) -> None:
+    """Let somebody in no more; every session and token ends at once."""
+    user = user_changes.change(_user(email).id, UserChanges(is_active=False), actor=OPERATOR)
+    click.echo(f"Deactivated {user.email} and ended all sessions.")
+
+
+@users.command("reactivate")
+@click.argument("email")
+@told
+def users_reactivate(email: str) -> None:
+    """Let somebody in again, with the password of before."""
+    user = user_changes.change(_user(email).id, UserChanges(is_active=True), actor=OPERATOR)
+    click.echo(f"Reactivated {user.email}.")
+
+
+@users.command("reset-second-factor")
+@click.argument("email")
+@told
+def users_reset_second_factor(email: str) -> None:
+    """Take the second factor from somebody who has lost it; all sessions end."""
+    user = _user(email)
+    second_factor.remove(user.id, actor=OPERATOR)
+    click.echo(f"Removed the second factor of {user.email} and ended all sessions.")
 
 
 @click.command("reconcile")
@@ -116,20 +156,36 @@ def users_list() -> None:
 @told
 def reconcile(kind: str, since: str | None, property_id: UUID | None, dry_run: bool) -> None:
     """Compare our reservations with a channel's now, and wait for the outcome."""
-    run_id = reconciliation.start(
+    opened = reconciliation.start_all(
         kind, trigger="command", since=_moment(since), property_id=property_id, dry_run=dry_run
     )
-    reconciliation.run(run_id)
-    row = _ended(run_id)
-    click.echo(
-        f"Run {row.id} {row.status}: fetched {row.fetched}, created {row.created}, updated "
-        f"{row.updated}, deleted {row.deleted}, orphaned {row.orphaned}, errors {row.errors}."
-    )
-    if row.message:
-        click.echo(row.message)
-    if row.plan_hash:
-        click.echo(f"Plan {row.plan_hash}")
-    if row.status != "success":
+    well = True
+    for run_id in opened:
+        reconciliation.run(run_id)
+        row = _ended(run_id)
+        well = well and row.status == "success"
+        click.echo(
+            f"Run {row.id} {row.status}: fetched {row.fetched}, created {row.created}, updated "
+            f"{row.updated}, deleted {row.deleted}, orphaned {row.orphaned}, flagged "
+            f"{row.flagged}, errors {row.errors}."
+        )
+        if row.message:
+            click.echo(row.message)
+        if row.plan_hash:
+            click.echo(f"Plan {row.plan_hash}")
+    if not well:
+        raise SystemExit(1)
+
+
+@click.command("reseal")
+@with_appcontext
+@told
+def reseal() -> None:
+    """Seal PINs, tokens and secrets with the first of PIN_ENCRYPTION_KEYS, so that old ones go."""
+    done = seals.reseal()
+    click.echo(f"{done.renewed} sealed anew.")
+    if done.unreadable:
+        click.echo(f"No configured key opens {done.unreadable}: is one missing?", err=True)
         raise SystemExit(1)
 
 
@@ -242,6 +298,13 @@ def _each(done: str, ids: tuple[UUID, ...], act: Callable[[UUID], None]) -> None
             click.echo(f"{done} {id_}.")
     if refused:
         raise SystemExit(1)
+
+
+def _user(email: str) -> User:
+    user = people.find(email)
+    if user is None:
+        raise NotFound(f"no user {email.strip().lower()}")
+    return user
 
 
 def _password() -> str:

@@ -58,15 +58,21 @@ class SecretVault:
         except InvalidToken:
             raise ValueError("PIN_ENCRYPTION_KEYS: no key opens this secret") from None
 
-    def reseal(self, sealed: str) -> str | None:
-        """The same secret sealed with the first key; None when it is already, or when no configured
-        key opens it."""
+    def state(self, sealed: str) -> str:
+        """Which key opens the secret: the `first`, an `older` one, or `none`."""
         with suppress(InvalidToken):
             self._first.decrypt(sealed.encode())
-            return None
+            return "first"
         with suppress(InvalidToken):
-            return self._fernet.rotate(sealed.encode()).decode()
-        return None
+            self._fernet.decrypt(sealed.encode())
+            return "older"
+        return "none"
+
+    def reseal(self, sealed: str) -> str | None:
+        """The same secret sealed with the first key; None when it is, or when no key opens it."""
+        return (
+            self._fernet.rotate(sealed.encode()).decode() if self.state(sealed) == "older" else None
+        )
 
     def fingerprint(self, text: str) -> str:
         """A keyed digest in hex: tells that two secrets are equal, never what they are."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.services import channel_upkeep
+from app.services import channel_upkeep, seals
 
 
 def keep_alive() -> None:
     """Renew tokens that would otherwise die unused, and seals of keys that are to go."""
-    channel_upkeep.reseal()
+    seals.reseal()
     channel_upkeep.keep_alive()

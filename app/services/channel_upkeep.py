@@ -1,4 +1,4 @@
-"""What accounts at channels need now and then: use, so that they live, new seals, and an end."""
+"""What accounts at channels need now and then: use, so that they live, and an end."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, func, inspect, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.extensions import Base
 from app.integrations import http
 from app.integrations.channels.beds24_tokens import VENDOR, revoke
 from app.integrations.errors import IntegrationError
-from app.models import ChannelAccount, ChannelProperty
+from app.models import ChannelAccount
 from app.runtime import secret_vault, settings
 from app.services import channel_accounts, vendors
 from app.transaction import transaction
@@ -30,35 +29,6 @@ LIFE = timedelta(days=30)
 LET_GO = timedelta(days=2)
 #: what is not reached in one run is idle for a day more
 BUDGET_SECONDS = 90.0
-#: what is sealed with PIN_ENCRYPTION_KEYS besides PINs
-SEALED: dict[type[Base], tuple[str, ...]] = {
-    ChannelAccount: ("refresh_token_encrypted", "access_token_encrypted"),
-    ChannelProperty: ("webhook_secret_encrypted",),
-}
-
-
-def reseal() -> int:
-    """Seal every token and webhook secret with the first of PIN_ENCRYPTION_KEYS, so that an old key
-    can go; how many rows were written. Each row on its own: a renewal must not wait for all."""
-    written = 0
-    for model, columns in SEALED.items():
-        with transaction() as session:
-            keys = session.scalars(select(inspect(model).primary_key[0])).all()
-        for key in keys:
-            with transaction() as session:
-                written += _reseal(session.get(model, key, with_for_update=True), columns)
-    return written
-
-
-def _reseal(row: Base | None, columns: Collection[str]) -> bool:
-    changed = False
-    for column in columns:
-        stored = getattr(row, column, None)
-        fresh = secret_vault().reseal(stored) if stored else None
-        if fresh is not None:
-            setattr(row, column, fresh)
-            changed = True
-    return changed
 
 
 def keep_alive() -> None:

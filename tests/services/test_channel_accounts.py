@@ -42,12 +42,14 @@ from app.services import (
     channel_properties,
     channel_tokens,
     channel_upkeep,
+    seals,
     vendors,
 )
 from app.services.audit import SYSTEM
 from app.services.beds24_connections import Spot
 from app.services.channel_properties import ChannelPropertyChanges
 from app.services.channel_tokens import AccountTokens
+from app.services.seals import Renewal
 from app.transaction import transaction
 from tests.beds24_live import Beds24Live, beds24_live, make_connection
 from tests.factories import reload
@@ -547,8 +549,8 @@ class TestUpkeep:
             monkeypatch.setitem(beds24.app.extensions, "secret_vault", SecretVault(given, "key"))
 
         rekeyed(key.decode(), *keys)
-        assert channel_upkeep.reseal() == 2
-        assert channel_upkeep.reseal() == 0
+        assert seals.reseal() == Renewal(2, 0)
+        assert seals.reseal() == Renewal(0, 0)
         rekeyed(key.decode())
         assert read(row)
         with transaction() as session:
