@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
+from croniter import croniter
 
 #: tinytuya sends credentials to China for any region it does not know (contracts/tuya.md §1.1)
 TUYA_REGIONS = ("us", "az", "us-e", "ue", "eu", "eu-w", "we", "in", "sg", "cn")
@@ -57,6 +58,10 @@ class Settings:
     tuya_access_id: str | None = None
     tuya_access_secret: str | None = field(default=None, repr=False)
     tuya_api_url: str | None = None
+    #: when bookings, free units and prices are compared with Beds24, in UTC (B24R-16…19)
+    beds24_bookings_cron: str = "7,22,37,52 * * * *"
+    beds24_availability_cron: str = "12 * * * *"
+    beds24_rates_cron: str = "40 3 * * *"
     sandbox: bool = False
     alert_email_to: str | None = None
     smtp_url: str | None = field(default=None, repr=False)
@@ -139,6 +144,14 @@ class _Reader:
         return raw in ("1", "true", "yes")
 
     def url(self, name: str, schemes: tuple[str, ...], *, loopback_only: str = "") -> str | None:
+    def cron(self, name: str, default: str) -> str:
+        """Five fields, as `12 * * * *`."""
+        raw = " ".join((self.text(name) or default).split())
+        if len(raw.split()) != 5 or not croniter.is_valid(raw):
+            self.fault(name, "a schedule of five fields like 12 * * * * (UTC)")
+            return default
+        return raw
+
         """A URL of one of `schemes`; `loopback_only` names one allowed for this machine only."""
         raw = self.text(name)
         if raw is None:
@@ -370,5 +383,8 @@ def _tuya(reader: _Reader) -> dict[str, Any]:
         "tuya_api_region": region,
         "tuya_access_id": access_id,
         "tuya_access_secret": secret,
+        "beds24_bookings_cron": reader.cron("BEDS24_BOOKINGS_CRON", "7,22,37,52 * * * *"),
+        "beds24_availability_cron": reader.cron("BEDS24_AVAILABILITY_CRON", "12 * * * *"),
+        "beds24_rates_cron": reader.cron("BEDS24_RATES_CRON", "40 3 * * *"),
         "tuya_api_url": url,
     }

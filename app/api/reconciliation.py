@@ -20,7 +20,8 @@ bp = Blueprint("reconciliation", __name__, url_prefix="/reconciliation")
 
 
 class NewRun(Input):
-    """`since` reads from an earlier moment (a backfill); a dry run only plans."""
+    """`since` reads from an earlier moment (a backfill), bookings of Beds24 from stays that end on
+    its day or later; a dry run only plans."""
 
     kind: str
     property_id: UUID | None = None
@@ -37,9 +38,11 @@ class Application(Input):
 @bp.get("/status")
 @staff_too
 def status() -> ResponseReturnValue:
-    """The last run, the next one and the schedule (STAY-52…58)."""
+    """The last run, the next one and the schedule of a kind (STAY-52…58), at one property if it is
+    named."""
     kind = list_args.choice(request.args, "kind", RUN_KINDS) or "stays"
-    return jsonify(data=reconciliation.status(kind))
+    property_id = list_args.key(request.args, "property_id")
+    return jsonify(data=reconciliation.status(kind, property_id))
 
 
 @bp.get("/runs")
@@ -60,9 +63,10 @@ def show(run_id: UUID) -> ResponseReturnValue:
 
 @bp.post("/runs")
 def create() -> ResponseReturnValue:
-    """Put a run in line; 409 while one of its kind is under way."""
+    """Put a run in line, with Beds24 one for each connected property unless one is named; 409 while
+    one of its kind and property is under way."""
     new = body(NewRun)
-    run_id = reconciliation.start(
+    opened = reconciliation.start_all(
         new.kind,
         trigger="manual",
         requested_by=actor().user_id,
@@ -70,7 +74,8 @@ def create() -> ResponseReturnValue:
         property_id=new.property_id,
         dry_run=new.dry_run,
     )
-    return jsonify(runId=str(run_id)), 202
+    ids = [str(run_id) for run_id in opened]
+    return jsonify(runId=ids[0], runIds=ids), 202
 
 
 @bp.post("/runs/<uuid:run_id>/apply")

@@ -383,6 +383,7 @@ def run(row: ReconciliationLog) -> Json:
             "updated": row.updated,
             "orphaned": row.orphaned,
             "deleted": row.deleted,
+            "flagged": row.flagged,
             "errors": row.errors,
         },
         "trigger": row.trigger,

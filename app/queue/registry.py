@@ -29,8 +29,8 @@ class JobSpec:
     """One job. `timeout` is in seconds; `cron` (in UTC) or `every` makes it periodic.
 
     `prefix` begins the fixed job id (C-52); a job without one takes no argument, and its name is
-    its id. `setting` names the setting that holds its interval in minutes instead, 0 for never;
-    `at_start` has it run once when the system starts.
+    its id. `setting` names the setting that holds its interval in minutes instead, 0 for never, and
+    `cron_setting` the one that holds its cron; `at_start` has it run once when the system starts.
     """
 
     name: str
@@ -41,6 +41,7 @@ class JobSpec:
     cron: str | None = None
     every: timedelta | None = None
     setting: str | None = None
+    cron_setting: str | None = None
     at_start: bool = False
 
     def job_id(self, arg: str | None) -> str:
@@ -87,6 +88,30 @@ _SPECS = (
         MAINTENANCE,
         60,
         cron="*/30 * * * *",
+    ),
+    JobSpec(
+        "reconciliation.tick_beds24_bookings",
+        "app.jobs.reconciliation.tick_beds24_bookings",
+        MAINTENANCE,
+        60,
+        cron="7,22,37,52 * * * *",
+        cron_setting="beds24_bookings_cron",
+    ),
+    JobSpec(
+        "reconciliation.tick_beds24_availability",
+        "app.jobs.reconciliation.tick_beds24_availability",
+        MAINTENANCE,
+        60,
+        cron="12 * * * *",
+        cron_setting="beds24_availability_cron",
+    ),
+    JobSpec(
+        "reconciliation.tick_beds24_rates",
+        "app.jobs.reconciliation.tick_beds24_rates",
+        MAINTENANCE,
+        60,
+        cron="40 3 * * *",
+        cron_setting="beds24_rates_cron",
     ),
     JobSpec(
         "channels.keep_alive", "app.jobs.channels.keep_alive", MAINTENANCE, 180, cron="50 4 * * *"

@@ -45,7 +45,14 @@ def next_run(spec: JobSpec, after: datetime) -> datetime:
     every = interval(spec)
     if every is not None:
         return after + every
-    return cast(datetime, croniter(spec.cron, after).get_next(datetime))
+    return cast(datetime, croniter(cron(spec), after).get_next(datetime))
+
+
+def cron(spec: JobSpec) -> str | None:
+    """The cron of a job, in UTC; an operator's setting beats the registry."""
+    if spec.cron_setting is None:
+        return spec.cron
+    return cast(str, getattr(settings(), spec.cron_setting))
 
 
 def interval(spec: JobSpec) -> timedelta | None:
@@ -76,7 +83,7 @@ class Timetable(Scheduler):  # type: ignore[misc]
         lines = [
             Line(
                 spec.name,
-                spec.cron or f"every {interval(spec)}",
+                cron(spec) or f"every {interval(spec)}",
                 spec.queue,
                 _moment(moments.get(entry_id(spec))),
                 self._state(spec, moments, entries[spec.name]),
@@ -201,7 +208,7 @@ def _meta(spec: JobSpec) -> dict[str, Any]:
     every = interval(spec)
     if every is not None:
         return {"interval": int(every.total_seconds())}
-    return {"cron_string": spec.cron, "use_local_timezone": False}
+    return {"cron_string": cron(spec), "use_local_timezone": False}
 
 
 def _raw(key: str) -> bytes:

@@ -17,13 +17,14 @@ from app.domain.states import RunStatus
 from app.errors import NotFound
 from app.models import ReconciliationLog
 from app.models.reconciliation import RUN_KINDS
+from app.queue import schedule as timetable
 from app.queue.registry import JOBS
 from app.services import list_args
 from app.services.paging import Page, page_args
 from app.transaction import transaction
 
 #: kind -> the job that starts it
-TICKS = {"stays": "reconciliation.tick_stays"}
+TICKS = {kind: f"reconciliation.tick_{kind}" for kind in RUN_KINDS}
 SLOW = timedelta(seconds=120)  # C-41
 #: what the list of runs can be ordered by
 SORTS: Mapping[str, InstrumentedAttribute[Any]] = {
@@ -44,6 +45,7 @@ class RunFilter:
     q: str | None = None  # in what the run said
     sort: str = "started_at"
     order: str = "desc"
+    property_id: UUID | None = None
 
     @classmethod
     def from_args(cls, args: Mapping[str, str]) -> RunFilter:
@@ -57,6 +59,7 @@ class RunFilter:
             list_args.word(args, "q"),
             list_args.choice(args, "sort", tuple(SORTS)) or "started_at",
             list_args.choice(args, "order", ("asc", "desc")) or "desc",
+            list_args.key(args, "property_id"),
         )
 
 
@@ -65,6 +68,8 @@ def runs(filters: RunFilter) -> Page[ReconciliationLog]:
     where: list[ColumnElement[bool]] = []
     if filters.kind:
         where.append(ReconciliationLog.kind == filters.kind)
+    if filters.property_id:
+        where.append(ReconciliationLog.property_id == filters.property_id)
     if filters.status:
         where.append(ReconciliationLog.status == filters.status)
     if filters.q:
@@ -95,7 +100,7 @@ def get(run_id: UUID) -> ReconciliationLog:
 def schedule(kind: str = "stays") -> str | None:
     """The cron of a kind, in UTC; None when it has none."""
     job = JOBS.get(TICKS.get(kind, ""))
-    return None if job is None else job.cron
+    return None if job is None else timetable.cron(job)
 
 
 def next_run(now: datetime, kind: str = "stays") -> datetime | None:
@@ -107,12 +112,13 @@ def next_run(now: datetime, kind: str = "stays") -> datetime | None:
     return found
 
 
-def status(kind: str = "stays") -> dict[str, Any]:
-    """The `data` of `GET /reconciliation/status` (STAY-54…58, C-05, C-12)."""
+def status(kind: str = "stays", property_id: UUID | None = None) -> dict[str, Any]:
+    """The `data` of `GET /reconciliation/status` (STAY-54…58, C-05, C-12), of every property or of
+    one."""
     with transaction() as session:
-        latest = session.scalars(_real(kind).order_by(*_NEWEST).limit(1)).first()
+        latest = session.scalars(_real(kind, property_id).order_by(*_NEWEST).limit(1)).first()
         ended = session.scalars(
-            _real(kind)
+            _real(kind, property_id)
             .where(ReconciliationLog.completed_at.is_not(None))
             .order_by(ReconciliationLog.completed_at.desc(), ReconciliationLog.id.desc())
             .limit(1)
@@ -160,6 +166,7 @@ class Overview:
     updated: int
     orphaned: int
     deleted: int
+    flagged: int
     errors: int
     average_duration: int | None
     longest_duration: int | None
@@ -175,13 +182,16 @@ class Overview:
         return self.succeeded / ended if ended else None
 
 
-def overview(kind: str = "stays", days: int = 7, *, points: int = 96) -> Overview:
-    """Success rate, durations and counts of the last `days`, and up to `points` runs as a trend."""
+def overview(
+    kind: str = "stays", days: int = 7, *, points: int = 96, property_id: UUID | None = None
+) -> Overview:
+    """Success rate, durations and counts of the last `days`, and up to `points` runs as a trend; of
+    every property or of one."""
     since = clock.utcnow() - timedelta(days=days)
     with transaction() as session:
-        figures = _figures(session, kind, since)
+        figures = _figures(session, kind, since, property_id)
         recent = session.scalars(
-            _real(kind)
+            _real(kind, property_id)
             .where(
                 ReconciliationLog.started_at >= since,
                 ReconciliationLog.status != RunStatus.PENDING,
@@ -189,7 +199,7 @@ def overview(kind: str = "stays", days: int = 7, *, points: int = 96) -> Overvie
             .order_by(*_NEWEST)
             .limit(points)
         ).all()
-        latest = session.scalars(_real(kind).order_by(*_NEWEST).limit(1)).first()
+        latest = session.scalars(_real(kind, property_id).order_by(*_NEWEST).limit(1)).first()
     running = latest if latest is not None and latest.status == RunStatus.PENDING else None
     return Overview(
         days=days, **figures, latest=latest, running=running, trend=tuple(reversed(recent))
@@ -199,14 +209,20 @@ def overview(kind: str = "stays", days: int = 7, *, points: int = 96) -> Overvie
 _NEWEST = (ReconciliationLog.started_at.desc(), ReconciliationLog.id.desc())
 
 
-def _real(kind: str) -> Any:
+def _real(kind: str, property_id: UUID | None) -> Any:
     """Runs of a kind that were meant; a dry run says nothing about how things go."""
-    return select(ReconciliationLog).where(
-        ReconciliationLog.kind == kind, ReconciliationLog.dry_run.is_(False)
-    )
+    return select(ReconciliationLog).where(*_meant(kind, property_id))
 
 
-def _figures(session: Session, kind: str, since: datetime) -> dict[str, Any]:
+def _meant(kind: str, property_id: UUID | None) -> list[ColumnElement[bool]]:
+    row = ReconciliationLog
+    where = [row.kind == kind, row.dry_run.is_(False)]
+    return where if property_id is None else [*where, row.property_id == property_id]
+
+
+def _figures(
+    session: Session, kind: str, since: datetime, property_id: UUID | None
+) -> dict[str, Any]:
     row = ReconciliationLog
 
     def total(column: Any) -> Any:
@@ -223,11 +239,12 @@ def _figures(session: Session, kind: str, since: datetime) -> dict[str, Any]:
                 total(row.updated).label("updated"),
                 total(row.orphaned).label("orphaned"),
                 total(row.deleted).label("deleted"),
+                total(row.flagged).label("flagged"),
                 total(row.errors).label("errors"),
                 func.avg(row.duration).label("average_duration"),
                 func.max(row.duration).label("longest_duration"),
                 func.count().filter(row.duration > SLOW.total_seconds() * 1000).label("slow"),
-            ).where(row.kind == kind, row.dry_run.is_(False), row.started_at >= since)
+            ).where(*_meant(kind, property_id), row.started_at >= since)
         )
         .mappings()
         .one()
