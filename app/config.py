@@ -137,13 +137,6 @@ class _Reader:
             return default
         return value
 
-    def flag(self, name: str) -> bool:
-        raw = (self.text(name) or "0").lower()
-        if raw not in ("0", "1", "true", "false", "yes", "no"):
-            self.fault(name, "0 or 1")
-        return raw in ("1", "true", "yes")
-
-    def url(self, name: str, schemes: tuple[str, ...], *, loopback_only: str = "") -> str | None:
     def cron(self, name: str, default: str) -> str:
         """Five fields, as `12 * * * *`."""
         raw = " ".join((self.text(name) or default).split())
@@ -152,6 +145,13 @@ class _Reader:
             return default
         return raw
 
+    def flag(self, name: str) -> bool:
+        raw = (self.text(name) or "0").lower()
+        if raw not in ("0", "1", "true", "false", "yes", "no"):
+            self.fault(name, "0 or 1")
+        return raw in ("1", "true", "yes")
+
+    def url(self, name: str, schemes: tuple[str, ...], *, loopback_only: str = "") -> str | None:
         """A URL of one of `schemes`; `loopback_only` names one allowed for this machine only."""
         raw = self.text(name)
         if raw is None:
