@@ -9,7 +9,7 @@ if os.environ.get("APP_ENV", "").strip().lower() != "production":
     fill_environment()
 
 from app.config import SettingsError
-from app.factory import create_app, settle_memory
+from app.factory import create_app, measure, settle_memory
 
 try:
     app = create_app()
@@ -18,4 +18,5 @@ except SettingsError as error:
     # gunicorn's own status for "cannot boot": with any other it would try again for ever
     raise SystemExit(3) from None
 
+measure(app)
 settle_memory()

@@ -64,6 +64,11 @@ def create_app(settings: config.Settings | None = None, *, testing: bool = False
     return app
 
 
+def measure(app: Flask) -> None:
+    """From now on this process counts what it does, for all of them together (docs/metrics.md)."""
+    importlib.import_module("app.services.process_figures").install(app)
+
+
 def settle_memory() -> None:
     """After the start of a process that answers requests: what is loaded stays, so the collector
     need not walk it again and again. Otherwise one page in twenty waits for a full collection."""

@@ -203,6 +203,7 @@ class _Meters:
         if self.url is None or (self.thread is None and not self.cells):
             return
         self.leaving.set()
+        self.silent = True  # where a log line would go may be closed by now
         if self.flush():
             try:
                 self._redis().hdel(GAUGES, self.process)

@@ -32,6 +32,7 @@ from app.integrations.errors import (
     Unreachable,
     Unreadable,
 )
+from app.integrations.measured import READ, TOKEN, WRITE, measured
 
 USER_AGENT = "Turnkey/0.1"
 CONNECT_SECONDS = 3.0
@@ -140,7 +141,7 @@ class VendorHttp:
             wait_max=1.0,
             wait_jitter=0.3,
         ):
-            with attempt:
+            with attempt, measured(self.vendor, _operation(path, safe=True)):
                 return self._send(
                     method, path, params, body, read_seconds, deadline, True, headers
                 ).document
@@ -161,7 +162,8 @@ class VendorHttp:
         may have worked."""
         deadline = time.monotonic() + CONNECT_SECONDS + read_seconds
         try:
-            return self._send(method, path, params, body, read_seconds, deadline, safe, headers)
+            with measured(self.vendor, _operation(path, safe=safe)):
+                return self._send(method, path, params, body, read_seconds, deadline, safe, headers)
         except Unreadable as exc:
             if safe:
                 raise
@@ -306,6 +308,13 @@ def _storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_storable(key): _storable(entry) for key, entry in value.items()}
     return value
+
+
+def _operation(path: str, *, safe: bool) -> str:
+    """The class a call is counted in."""
+    if "authentication/" in path:
+        return TOKEN
+    return READ if safe else WRITE
 
 
 def _worth_retrying(exc: Exception) -> bool:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import structlog
 from flask import Flask
 
+from app import meters
 from app.queue import startup
 from app.queue.backoff import Backoff
 from app.queue.interrupts import Interrupts
@@ -152,6 +153,7 @@ def _live(child: _Child, parent: int) -> None:
         log.critical("process_failed", process=child.name, error=type(error).__name__)
         traceback.print_exc()
     finally:
+        meters.leave()
         logging.shutdown()
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()

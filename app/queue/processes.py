@@ -34,9 +34,12 @@ def load_app() -> Flask:
     """The app as the web process has it; a faulty setting ends this process with one clear text."""
     try:
         prepare_environment()
-        return cast(Flask, importlib.import_module("app.factory").create_app())
+        factory = importlib.import_module("app.factory")
+        app = cast(Flask, factory.create_app())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
+    factory.measure(app)
+    return app
 
 
 def process_name(role: str) -> str:

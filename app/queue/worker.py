@@ -28,11 +28,13 @@ from rq.worker import WorkerStatus
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app import meters
 from app.extensions import db
 from app.queue import client, scripts
 from app.queue.backoff import Backoff
 from app.queue.connection import connect
 from app.queue.interrupts import HandBack, Interrupted, Interrupts
+from app.queue.registry import JOBS
 from app.runtime import settings
 
 log = structlog.get_logger(__name__)
@@ -148,7 +150,11 @@ class JobWorker(SimpleWorker):
                 outcome = self._outcome(job)
             except Interrupted:  # it came as the job was ending
                 outcome = "interrupted"
-            log.info("job_ended", outcome=outcome, ms=round((time.monotonic() - started) * 1000))
+            took = time.monotonic() - started
+            log.info("job_ended", outcome=outcome, ms=round(took * 1000))
+            kind = name if name in JOBS else "other"
+            meters.observe("turnkey_job_seconds", took, job=kind)
+            meters.count("turnkey_jobs_total", job=kind, outcome=outcome)
 
     def _outcome(self, job: Job) -> str:
         timeout = job.timeout or DEFAULT_TIMEOUT

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from app.models import ChannelEvent, ChannelEventAttempt
 from app.queue import client as queue
 from app.queue.registry import PMS_OUTBOUND
 from app.runtime import settings
+from app.services import figures
 from app.services.leases import EARLY, LEASE
 from app.transaction import transaction
 
@@ -46,7 +48,7 @@ class Ending(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A claimed event, as plain values."""
+    """A claimed event, as plain values; `claimed` is on this machine's monotonic clock."""
 
     id: UUID
     token: UUID
@@ -57,6 +59,8 @@ class Work:
     entity_external_id: str | None
     payload: Mapping[str, Any]
     received_at: datetime
+    direction: str = INBOUND
+    claimed: float = field(default_factory=time.monotonic, compare=False)
 
 
 def claim(event_id: UUID, direction: str = INBOUND) -> Work | None:
@@ -100,6 +104,7 @@ def claim(event_id: UUID, direction: str = INBOUND) -> Work | None:
             event.entity_external_id,
             event.payload,
             event.received_at,
+            direction,
         )
 
 
@@ -147,6 +152,7 @@ def _count_lost(session: Session, event: ChannelEvent, now: datetime) -> bool:
         .where(ChannelEventAttempt.event_id == event.id, ChannelEventAttempt.finished_at.is_(None))
         .values(finished_at=now, outcome="lost", error_kind="worker_died", error=WORKER_DIED)
     )
+    figures.event_lost(event.source, event.direction)
     event.attempts += 1
     event.last_error, event.last_error_kind = WORKER_DIED, "worker_died"
     if event.attempts < event.max_attempts:
@@ -261,6 +267,8 @@ def finish_many(session: Session, ended: Sequence[tuple[Work, Ending]]) -> None:
     )
     if found != len(ended):
         raise LeaseLost
+    for work, end in ended:
+        figures.event_tried(work, end.word, clock.utcnow())
 
 
 def fail(
@@ -379,6 +387,7 @@ def _close_attempt(
     error: str | None = None,
     kind: str | None = None,
 ) -> None:
+    figures.event_tried(work, outcome, now)
     session.execute(
         update(ChannelEventAttempt)
         .where(ChannelEventAttempt.id == work.attempt_id)

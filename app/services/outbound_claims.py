@@ -19,7 +19,7 @@ from app.domain.states import EventStatus
 from app.models import ChannelEvent, ChannelEventAttempt
 from app.models.columns import among
 from app.queue import client as queue
-from app.services import event_rows, outbound_rows, rate_limits
+from app.services import event_rows, figures, outbound_rows, rate_limits
 from app.services.event_rows import OUTBOUND, WAITING, LeaseLost, Work
 from app.services.leases import EARLY
 from app.services.outbound_rows import SOURCE
@@ -207,6 +207,7 @@ def put_back(work: Work, until: datetime, error: str, kind: str, *, refused: boo
             .where(ChannelEventAttempt.id == work.attempt_id)
             .values(finished_at=now, outcome="postponed", error=error[:500], error_kind=kind)
         )
+        figures.event_tried(work, "postponed", now)
         queue.enqueue_many([_alarm(work.id, until)])
 
 

@@ -26,7 +26,7 @@ from app.integrations.errors import (
     Unconfirmed,
 )
 from app.models import Credential, Lock, PinJob, Reservation
-from app.services import alerts, lock_readings, pin_alarms, pin_claims, vendors
+from app.services import alerts, figures, lock_readings, pin_alarms, pin_claims, vendors
 from app.services.pin_orders import order_generate, order_revoke, reopen
 from app.services.pin_sending import DigitsInDoubt, Done, Task, Withdrawn
 
@@ -42,6 +42,7 @@ def record_success(session: Session, task: Task, done: Done) -> None:
         return
     lock = lock_readings.held_lock(session, task.lock_id)
     job = pin_claims.ours(orders.get(task.job_id), task.token)
+    figures.pin_accepted(job, now)
     lock_readings.watch(session, lock, now)
     if job is None and credential.vendor_ref not in (None, done.ref):
         return  # Another worker has put it there since; the reading clears ours away.
@@ -84,6 +85,7 @@ def _withdrawn(job: PinJob, credential: Credential) -> bool:
 def record_failure(session: Session, task: Task, error: IntegrationError) -> None:
     """The vendor did not do it, or nobody knows."""
     now = clock.utcnow()
+    figures.pin_refused(error.kind)
     orders = pin_claims.orders(session, task.job_id, task.credential_id)
     credential = session.get(Credential, task.credential_id, with_for_update=True)
     job = pin_claims.ours(orders.get(task.job_id), task.token)

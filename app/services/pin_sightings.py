@@ -18,7 +18,7 @@ from app.integrations.locks import LockPin, LockPinState
 from app.models import Credential, PinJob
 from app.models.columns import among
 from app.queue import client as queue
-from app.services import alerts
+from app.services import alerts, figures
 from app.services.pin_orders import end, finish, order_generate, reopen
 
 log = structlog.get_logger(__name__)
@@ -142,6 +142,7 @@ class Sightings:
                 return
             end(credential, self.now)
             self.lock_acted = True
+            figures.pin_gone(credential, self.now)
             job = self._removal(credential)
             if job is not None:
                 finish(job, PinJobStatus.DONE, self.now)
@@ -201,6 +202,7 @@ class Sightings:
             credential.state = CredentialState.INSTALLED
             credential.installed_at = self.now
             self.lock_acted = True
+            figures.pin_installed(credential, self.now)
             log.info("pin_installed", credential_id=str(credential.id))
         elif credential.installed_at is None or credential.installed_at + SECOND_LOOK <= self.now:
             credential.attempts = 0  # it has held: a later failure begins with short waits again

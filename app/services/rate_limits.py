@@ -22,7 +22,7 @@ from sqlalchemy import CursorResult, Select, SQLColumnExpression, func, select, 
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app import clock
+from app import clock, meters
 from app.domain.retries import RetryPolicy
 from app.integrations.channels.beds24_tokens import Credits
 from app.integrations.errors import CreditsSpent, RateLimited
@@ -202,6 +202,7 @@ def hooks(account_id: UUID) -> Hooks:
             bucket = _leader_of_account(session, account_id)
             taken = _take(session, bucket, 1, now, _reserve.get()) if bucket else None
         if isinstance(taken, Wait):
+            meters.count("turnkey_limit_hits_total", limit="beds24_credits")
             raise CreditsSpent(
                 "the credits of this five-minute period are spent",
                 vendor=channel_accounts.BEDS24,

@@ -91,7 +91,7 @@ def levels(days: int = 7, property_id: UUID | None = None, *, cron: str) -> Leve
         left, opening = left_behind(session, now, property_id)
         return Levels(
             days=days,
-            pins=_pins(session, since, now, property_id),
+            pins=pin_level(session, since, now, property_id),
             left_behind=left,
             still_open=opening,
             events_done=done,
@@ -165,7 +165,10 @@ def _pin_counts() -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement
     )
 
 
-def _pins(session: Session, since: datetime, now: datetime, property_id: UUID | None) -> PinLevel:
+def pin_level(
+    session: Session, since: datetime, now: datetime, property_id: UUID | None = None
+) -> PinLevel:
+    """The stays that have begun between two moments."""
     counts = select(*_pin_counts()).where(*_begun(since, now, property_id))
     row = session.execute(counts).one()
     return PinLevel(row[0], row[1], row[2])

@@ -19,6 +19,7 @@ from app.integrations.errors import IntegrationError, Unconfirmed, Unreachable, 
 from app.integrations.locks.tuya import transport
 from app.integrations.locks.tuya.api import Api, check
 from app.integrations.locks.tuya.codes import VENDOR, TokenRefused, interpret
+from app.integrations.measured import READ, TOKEN, WRITE, measured
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -116,7 +117,8 @@ class TuyaCloud:
             return self._api.cloudrequest(path, action=method, post=body, query=query)
 
         label = f"{method} {path}"
-        return self._talk(label, send, read=self.limits.read, writes=writes)
+        with measured(VENDOR, WRITE if writes else READ):
+            return self._talk(label, send, read=self.limits.read, writes=writes)
 
     def close(self) -> None:
         """Close the kept connection; the next call opens another."""
@@ -219,7 +221,8 @@ class TuyaCloud:
         error: IntegrationError | None = None
         result: Any = None
         try:
-            result = self._talk("GET token", send, read=self.limits.token, writes=False)
+            with measured(VENDOR, TOKEN):
+                result = self._talk("GET token", send, read=self.limits.token, writes=False)
         except TokenRefused:
             error = Unreachable("the cloud refuses to issue a token", vendor=VENDOR)
         except IntegrationError as refused:
