@@ -6,6 +6,7 @@ from flask import Blueprint, Flask
 
 from app.api import (
     accommodations,
+    audit,
     bookings,
     channel_mappings,
     channel_properties,
@@ -50,6 +51,7 @@ NOUNS = (
     channel_mappings.bp,
     channel_status.bp,
     events.bp,
+    audit.bp,
 )
 
 

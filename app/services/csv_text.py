@@ -17,9 +17,13 @@ MAX_BYTES = 2 * 1024 * 1024
 
 def write(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     """Rows under a header, separated by commas; no cell begins like a formula."""
+    return lines(columns, [dict(zip(columns, columns, strict=True))]) + lines(columns, rows)
+
+
+def lines(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
+    """The rows alone, for a file that is written piece by piece."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
     for row in rows:
         writer.writerow([guarded(row.get(column, "")) for column in columns])
     return out.getvalue()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, false, func, null, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
@@ -93,8 +92,8 @@ class EventFilter:
             property_id=list_args.key(args, "property_id"),
             type=list_args.word(args, "type"),
             direction=list_args.choice(args, "direction", DIRECTIONS),
-            from_=_bound(args, "from", zone),
-            to=_bound(args, "to", zone, end=True),
+            from_=list_args.bound(args, "from", zone),
+            to=list_args.bound(args, "to", zone, end=True),
             q=list_args.word(args, "q"),
             cause=cause,
             sort=sort or "received_at",
@@ -222,31 +221,3 @@ def _naming(q: str, named: Named | None) -> ColumnElement[bool]:
         first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
         found.append(id_.between(first, last))
     return or_(*found)
-
-
-def _bound(args: Mapping[str, str], name: str, zone: str, *, end: bool = False) -> datetime | None:
-    """A moment (ISO 8601 with its offset) or a whole day."""
-    raw = list_args.word(args, name)
-    if raw is None:
-        return None
-    if list_args.DAY.fullmatch(raw):
-        found: date | None = list_args.day(args, name)
-        assert found is not None
-        if end and found < date.max:
-            found += timedelta(days=1)
-        return _moment(name, datetime.combine(found, time.min, ZoneInfo(zone)))
-    try:
-        # An unquoted + of an offset arrives as a blank.
-        at: datetime | None = datetime.fromisoformat(raw.replace(" ", "+"))
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise Invalid.field(name, "must be a day (YYYY-MM-DD) or a moment with its offset")
-    return _moment(name, at)
-
-
-def _moment(name: str, at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise Invalid.field(name, "is beyond the calendar") from None

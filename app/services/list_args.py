@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from app.errors import Invalid
 
@@ -67,3 +68,32 @@ def flag(args: Mapping[str, str], name: str) -> bool | None:
     """true or false, None when absent."""
     raw = choice({name: (args.get(name) or "").lower()}, name, ("true", "false", "1", "0"))
     return None if raw is None else raw in ("true", "1")
+
+
+def bound(args: Mapping[str, str], name: str, zone: str, *, end: bool = False) -> datetime | None:
+    """A moment (ISO 8601 with its offset) or a whole day in `zone`, in UTC; None when absent.
+    Of a day that is an `end` it is the midnight after it."""
+    raw = word(args, name)
+    if raw is None:
+        return None
+    if DAY.fullmatch(raw):
+        found: date | None = day(args, name)
+        assert found is not None
+        if end and found < date.max:
+            found += timedelta(days=1)
+        return _moment(name, datetime.combine(found, time.min, ZoneInfo(zone)))
+    try:
+        # An unquoted + of an offset arrives as a blank.
+        at: datetime | None = datetime.fromisoformat(raw.replace(" ", "+"))
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Invalid.field(name, "must be a day (YYYY-MM-DD) or a moment with its offset")
+    return _moment(name, at)
+
+
+def _moment(name: str, at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise Invalid.field(name, "is beyond the calendar") from None
