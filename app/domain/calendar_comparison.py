@@ -49,7 +49,8 @@ class Price:
 
 
 AGREED = Decision()
-NOT_TAKEN = Decision(severity="medium", reason="the channel was told ours and did not take it")
+#: what was told so often lately and differs again is not told once more by itself
+OFTEN = 3
 
 
 def units(ours: int, theirs: int | None, *, unseen: int | None = 0) -> Decision:
@@ -64,7 +65,7 @@ def units(ours: int, theirs: int | None, *, unseen: int | None = 0) -> Decision:
     if theirs is None:
         found = Decision(tell=True, raises=told > 0)  # what they never said they do not sell by
     elif theirs < 0 <= ours:
-        return _high(f"the channel has sold {-theirs} more than it has, and we have not")
+        return _high(f"The channel has sold {-theirs} more than it has, and we have not")
     elif theirs == told or theirs < 0:
         found = AGREED
     elif abs(told - theirs) <= SLIP:
@@ -72,15 +73,14 @@ def units(ours: int, theirs: int | None, *, unseen: int | None = 0) -> Decision:
     elif ours < 0:
         found = AGREED  # said below
     else:
-        more = "fewer" if theirs < told else "more"
-        return _high(f"the channel sells {abs(told - theirs)} {more} than are free: "
-                     "possible overbooking")  # fmt: skip
+        off = f"{abs(told - theirs)} {'fewer' if theirs < told else 'more'}"
+        return _high(f"The channel sells {off} than are free here: possible overbooking")
     if found.raises and unseen is None:
-        return _high("whether the channel has bookings that we do not count could not be checked")
+        return _high("Whether the channel has bookings that we do not count could not be checked")
     if found.raises and unseen:
-        return _high(f"the channel has {_bookings(unseen)} of this night that we do not count")
+        return _high(f"The channel has {_bookings(unseen)} of this night that we do not count")
     if ours < 0:
-        return Decision(found.tell, severity="high", reason=f"overbooked by {-ours}")
+        return Decision(found.tell, severity="high", reason=f"Overbooked by {-ours}")
     return found
 
 
@@ -94,20 +94,29 @@ def price(ours: Price | None, theirs: Price) -> Decision:
     if ours is None or ours.amount is None:
         if theirs.amount is None:
             return AGREED
-        return Decision(severity="low", reason="the channel has a price for it and we have none")
+        return Decision(severity="low", reason="The channel has a price for it and we have none")
     mine = _cents(ours.amount)
     if theirs.amount is None:
         if not mine:
-            return _high("our price is zero and the channel has none")
+            return _high("Our price is zero and the channel has none")
         return Decision(tell=True)
     difference = abs(mine - _cents(theirs.amount))
     if difference and not mine:
-        return _high("our price is zero and the channel's is not")
+        return _high("Our price is zero and the channel's is not")
     if difference > mine * SHARE:
-        return _high("the prices differ by more than 5 %")
+        return _high("The prices differ by more than 5 %")
     if difference or ours.min_stay not in (None, theirs.min_stay):
         return Decision(tell=True)
     return AGREED
+
+
+def patient(decision: Decision, told: int) -> Decision:
+    """The decision after `told` times that the very same was told lately: somebody or something
+    changes it back, or it is not taken, and a person has to find out."""
+    if not decision.tell or told < OFTEN:
+        return decision
+    reason = decision.reason or f"The channel was told ours {told} times and differs again"
+    return Decision(severity=decision.severity or "medium", reason=reason)
 
 
 def runs(nights: Mapping[date, Value]) -> list[tuple[date, date, Value]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -23,10 +23,11 @@ MOST = 10_000
 _WRITE = text("""
     INSERT INTO channel_calendar_days AS d
            (channel_property_id, external_id, day, available, price, min_stay, read_at)
-    SELECT :connection, :room, u.*, :read_at
-      FROM unnest(CAST(:day AS date[]), CAST(:available AS int[]), CAST(:price AS numeric[]),
-                  CAST(:min_stay AS int[])) AS u(day, available, price, min_stay)
-     ORDER BY u.day
+    SELECT :connection, u.*, :read_at
+      FROM unnest(CAST(:room AS text[]), CAST(:day AS date[]), CAST(:available AS int[]),
+                  CAST(:price AS numeric[]), CAST(:min_stay AS int[]))
+           AS u(room, day, available, price, min_stay)
+     ORDER BY u.room, u.day
     ON CONFLICT (channel_property_id, external_id, day) DO UPDATE
        SET available = excluded.available, price = excluded.price, min_stay = excluded.min_stay,
            read_at = excluded.read_at
@@ -34,7 +35,7 @@ _WRITE = text("""
 """)
 _REMOVE = text("""
     DELETE FROM channel_calendar_days
-     WHERE channel_property_id = :connection AND external_id = :room
+     WHERE channel_property_id = :connection AND external_id = ANY(:rooms)
        AND day BETWEEN :first AND :last AND read_at < :read_at
 """)
 
@@ -78,22 +79,38 @@ def store(
     Nights it no longer speaks of are removed; what was read later stays. Answers what was said. Two
     statements, however many nights there are.
     """
-    nights = _by_day(ranges, first, last)
-    whose = {"connection": channel_property_id, "room": room_ref, "read_at": read_at}
-    if nights:
-        said = nights.values()
+    said = by_day(ranges, first, last)
+    store_many(
+        session, channel_property_id, {room_ref: said}, first=first, last=last, read_at=read_at
+    )
+    return said
+
+
+def store_many(
+    session: Session,
+    channel_property_id: UUID,
+    rooms: Mapping[str, Mapping[date, Night]],
+    *,
+    first: date,
+    last: date,
+    read_at: datetime,
+) -> None:
+    """The same for several rooms, by the channel's id; two statements as well."""
+    rows = [(room, day, night) for room, nights in rooms.items() for day, night in nights.items()]
+    whose = {"connection": channel_property_id, "read_at": read_at}
+    if rows:
         columns = {
-            "day": literal("date", list(nights)),
-            "available": literal("int", [night.available for night in said]),
-            "price": literal("numeric", [night.price for night in said]),
-            "min_stay": literal("int", [night.min_stay for night in said]),
+            "room": literal("text", [room for room, _, _ in rows]),
+            "day": literal("date", [day for _, day, _ in rows]),
+            "available": literal("int", [night.available for _, _, night in rows]),
+            "price": literal("numeric", [night.price for _, _, night in rows]),
+            "min_stay": literal("int", [night.min_stay for _, _, night in rows]),
         }
         session.execute(_WRITE, whose | columns)
-    session.execute(_REMOVE, whose | {"first": first, "last": last})
-    return nights
+    session.execute(_REMOVE, whose | {"rooms": list(rooms), "first": first, "last": last})
 
 
-def _by_day(ranges: Iterable[Nights], first: date, last: date) -> dict[date, Night]:
+def by_day(ranges: Iterable[Nights], first: date, last: date) -> dict[date, Night]:
     """Ranges as single nights; where two of them overlap the later one counts."""
     found: dict[date, Night] = {}
     for each in ranges:

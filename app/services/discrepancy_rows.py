@@ -15,7 +15,7 @@ from app.domain.findings import PROVENANCE, DayRange, Finding, Side, night_subje
 from app.services.reservation_rows import literal
 
 #: what `settle` may be told to have compared: bookings by id, or nights
-Compared = Collection[str] | DayRange | Collection[DayRange]
+Compared = DayRange | Collection[str | DayRange]
 
 _SEEN = {
     "kind": "text",

@@ -24,7 +24,7 @@ from app.models import ChannelEvent, Reservation
 from app.runtime import settings
 from app.services import outbound_rows
 from app.services.event_rows import OUTBOUND, WAITING
-from app.services.outbound_places import CHANNEL, connected, connection_of, place_of
+from app.services.outbound_places import CHANNEL, Connected, connected, connection_of, place_of
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +43,8 @@ RATES_GATHER = 4
 HORIZON_DAYS = 365
 #: more separate ranges than this are sent as one from the first to the last
 MAX_RANGES = 60
+#: why an event of `tell_again` is owed, in its payload
+COMPARED = "reconciliation"
 GONE = (ReservationStatus.CANCELLED, ReservationStatus.NO_SHOW, ReservationStatus.FAILED)
 
 
@@ -107,6 +109,19 @@ def availability_changed(
 def rates_changed(session: Session, room_type_id: UUID, first: date, last: date) -> None:
     """Owe the channel the prices of a room type in the nights `first` to `last`, both included."""
     _nights_changed(session, RATES, room_type_id, first, last)
+
+
+def tell_again(
+    session: Session, kind: str, room_type_id: UUID, ranges: Sequence[Range]
+) -> UUID | None:
+    """Owe the channel the free units (AVAILABILITY) or prices (RATES) of exactly these nights; the
+    event. Nothing joins it, so that no night between them is told: it may be one that waits for a
+    person. None when the room type is not sold there."""
+    room = next(iter(connected(session, [room_type_id])), None)
+    if room is None or room.channel_property_id is None or room.room_ref is None:
+        return None
+    payload = _nights_payload(room, [[a.isoformat(), b.isoformat()] for a, b in merged(ranges)])
+    return _record_nights(session, kind, room, payload | {"why": COMPARED})
 
 
 def units_of(session: Session, reservation_id: UUID) -> list[Reservation]:
@@ -273,8 +288,7 @@ def _nights_changed(
     first, last = max(first, today), min(last, today + timedelta(days=HORIZON_DAYS))
     if last < first:
         return
-    word = "availability" if kind == AVAILABILITY else "rates"
-    key = f"{word}:{room_type_id}"
+    key = f"{_word(kind)}:{room_type_id}"
     # A row that another transaction has in hand is passed by: two messages do no harm, and nobody
     # waits here for a lock.
     waiting = session.scalars(
@@ -294,30 +308,44 @@ def _nights_changed(
         ranges = [*ranges_of(waiting.payload), (first, last)]
         waiting.payload = waiting.payload | {"ranges": _written(ranges)}
         return
+    payload = _nights_payload(room, _written([(first, last)]))
+    _record_nights(session, kind, room, payload, key)
+
+
+def _nights_payload(room: Connected, ranges: list[list[str]]) -> dict[str, Any]:
+    return {"room_type_id": str(room.room_type_id), "room_type": room.name, "ranges": ranges}
+
+
+def _record_nights(
+    session: Session, kind: str, room: Connected, payload: dict[str, Any], key: str | None = None
+) -> UUID:
+    """An event that tells nights of a room type; with a `key` later ones can join it."""
     now = clock.utcnow()
     event_id = uuid4()
     version = f"{now:%Y%m%dT%H%M%S%fZ}-{event_id.hex[:8]}"
-    outbound_rows.record(
+    return outbound_rows.record(
         session,
         {
             "id": event_id,
             "channel_property_id": room.channel_property_id,
             "event_type": kind,
             "entity_type": "room_type",
-            "entity_internal_id": room_type_id,
+            "entity_internal_id": room.room_type_id,
             "entity_external_id": room.room_ref,
-            "idempotency_key": f"outbound:{room.property_id}-{word}-{room_type_id}-{version}",
-            "payload": {
-                "room_type_id": str(room_type_id),
-                "room_type": room.name,
-                "ranges": _written([(first, last)]),
-            },
+            "idempotency_key": (
+                f"outbound:{room.property_id}-{_word(kind)}-{room.room_type_id}-{version}"
+            ),
+            "payload": payload,
             "coalesce_key": key,
             "priority": NIGHTS if kind == AVAILABILITY else PRICES,
             "next_attempt_at": now + gathering(kind),
             "received_at": now,
         },
     )
+
+
+def _word(kind: str) -> str:
+    return "availability" if kind == AVAILABILITY else "rates"
 
 
 def gathering(kind: str) -> timedelta:

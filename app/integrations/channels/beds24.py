@@ -34,7 +34,7 @@ from app.integrations.channels.beds24_wire import (
     property_of,
 )
 from app.integrations.channels.beds24_writes import Written, read_results
-from app.integrations.channels.stays_payloads import item_hash
+from app.integrations.channels.stays_payloads import currency, identifier, item_hash
 from app.integrations.errors import (
     NotConfigured,
     NotFound,
@@ -49,7 +49,7 @@ BOOKINGS, PROPERTIES, CALENDAR = "/bookings", "/properties", "/inventory/rooms/c
 OVERLAP = timedelta(minutes=10)
 PAGE_ROWS = 100
 #: more is a reading that does not end
-MAX_PAGES = 300
+MAX_PAGES = 1000
 #: what one POST may carry, well below the 10,000 items and the megabyte Beds24 allows (§1)
 MAX_WRITTEN = 500
 #: ids in one question: a page's worth, and a URL that every proxy takes
@@ -88,11 +88,26 @@ class Beds24Client:
         rooms: Sequence[str] = (),
     ) -> ChangeSet:
         """Every booking that touches the days from `first` to `last`, whenever it was changed: what
-        is ours inside and not in `seen` may be gone, and is asked for by id (§11). With `rooms` only
-        theirs."""
+        is ours inside and not in `seen` may be gone, and is asked for by id (§11). With `rooms`,
+        only theirs."""
         window = [("departureFrom", first.isoformat()), ("arrivalTo", last.isoformat())]
         window += [("roomId", room) for room in rooms]
         return self._sort_out(self._bookings(window), known, swept=(first, last))
+
+    def sweep_pages(
+        self, first: date, last: date, property_ref: str, *, known: Mapping[str, str | None]
+    ) -> Iterator[ChangeSet]:
+        """What `sweep` reads of one property, page by page: however many bookings there are, no
+        more than a page of them is held. A booking can be on two pages; those of another property
+        are dropped. Only who has taken the last page has read it whole."""
+        window = [
+            ("propertyId", property_ref),
+            ("departureFrom", first.isoformat()),
+            ("arrivalTo", last.isoformat()),
+        ]
+        for rows in self._pages(BOOKINGS, [*window, *ALL_STATUSES]):
+            own = [row for row in rows if _is_of(row, property_ref)]
+            yield self._sort_out(own, known, swept=(first, last))
 
     def get(self, external_id: str) -> ChannelReservation:
         """One booking, whatever its status; NotFound when Beds24 answers that there is none."""
@@ -181,6 +196,13 @@ class Beds24Client:
                 found.setdefault(room_ref, []).extend(ranges)
         return found
 
+    def currency(self, property_ref: str) -> str | None:
+        """What a property sells in: its calendar does not say (§6). None when Beds24 does not."""
+        for house in self._rows(PROPERTIES, [("id", property_ref)]):
+            if isinstance(house, Mapping) and identifier(house.get("id")) == property_ref:
+                return currency(house.get("currency"))
+        return None
+
     def write_bookings(
         self, items: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None
     ) -> list[Written]:
@@ -252,12 +274,16 @@ class Beds24Client:
         return parse_booking(item, home_currency=self._currencies.get(house or ""), sweep_hash=mark)
 
     def _rows(self, path: str, params: list[tuple[str, str]]) -> Iterator[Any]:
+        for rows in self._pages(path, params):
+            yield from rows
+
+    def _pages(self, path: str, params: list[tuple[str, str]]) -> Iterator[list[Any]]:
         """The rows of every page. The pages are counted by us: their links could lead elsewhere,
         and `count` may be a page's or everything's (§4.2)."""
         seen: set[str] = set()
         for number in range(1, MAX_PAGES + 1):
             rows, more = self._page(path, params, number)
-            yield from rows
+            yield rows
             marks = {booking_id(row) or item_hash(row) for row in rows}
             if not more:
                 return
@@ -346,6 +372,12 @@ def _keep_newest(found: dict[str, ChannelReservation], reservation: ChannelReser
     ):
         return
     found[reservation.external_id] = reservation
+
+
+def _is_of(item: object, property_ref: str) -> bool:
+    """Whether a booking is of the property, as far as it says."""
+    house = property_of(item) if isinstance(item, Mapping) else None
+    return house is None or house == property_ref
 
 
 def _number(external_id: str) -> int:
