@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -66,11 +66,12 @@ def difference(
     create: bool,
     lock: bool,
     channel_property_id: UUID | None = None,
+    force: Collection[str] | None = None,
 ) -> Difference:
     """What taking in `batch`, all of one channel, would change; a fixed number of statements.
 
     With `lock` the rows are locked for the writing that follows; with `create` units that nobody
-    has entered are made.
+    has entered are made; with `force` only these columns change, however old the copies are.
     """
     found = Difference()
     if not batch:
@@ -81,7 +82,8 @@ def difference(
         session, channel, refs, channel_property_id=channel_property_id, create=create
     )
     own: Mapping[UUID, datetime | None] = {}
-    suspects = batch if lock and len(batch) < FEW else _sift(session, channel, batch, places)
+    all_ = force is not None or (lock and len(batch) < FEW)
+    suspects = batch if all_ else _sift(session, channel, batch, places)
     found.unchanged = len(batch) - len(suspects)
     ids = [candidate.copy.external_id for candidate in suspects]
     stored = reservation_rows.read(session, channel, ids, lock=lock)
@@ -89,7 +91,7 @@ def difference(
         suspects = _recognise(session, found, suspects, stored, lock=lock)
         own = reservation_rows.own_changes(session, [rows[0]["id"] for rows in stored.values()])
     kept = reservation_rooms.kept(session, suspects, places, stored)
-    sorter = _Sorter(found, places, kept, own, clock.utcnow(), write=lock)
+    sorter = _Sorter(found, places, kept, own, clock.utcnow(), write=lock, force=force)
     for candidate in suspects:
         sorter.sort_in(candidate, stored.get(candidate.copy.external_id, []))
     return found
@@ -181,6 +183,7 @@ class _Sorter:
         now: datetime,
         *,
         write: bool,
+        force: Collection[str] | None = None,
     ) -> None:
         self.found = found
         self.places = places
@@ -188,12 +191,13 @@ class _Sorter:
         self.own = own
         self.now = now
         self.write = write
+        self.force = force
 
     def sort_in(self, candidate: Candidate, stored: Sequence[Row]) -> None:
         """Find out what has to be done about one booking."""
         found, copy = self.found, candidate.copy
         place = self.places.get(copy.accommodation_ref)
-        late = _is_late(candidate, stored, self.own)
+        late = self.force is None and _is_late(candidate, stored, self.own)
         done = len(found.new) + len(found.changed) + len(found.said_anew)
         if candidate.is_stay and isinstance(place, Place):
             try:
@@ -206,7 +210,7 @@ class _Sorter:
         elif stored and (not candidate.is_stay or copy.status == ReservationStatus.CANCELLED):
             # It ends as a stay, which needs no place.
             status = ENDED_AS.get(copy.kind, ReservationStatus.CANCELLED)
-            for row in stored:
+            for row in stored if self._takes("status") else ():
                 self._set_status(candidate, row, status)
         elif isinstance(place, NoPlace):
             found.errors.append(
@@ -225,7 +229,7 @@ class _Sorter:
         for unit_no in range(1, wanted + 1):
             row = known.get(unit_no)
             there = of_unit(place, unit_no, row, self.kept)
-            if row is not None and _is_known(candidate, there, row):
+            if row is not None and self.force is None and _is_known(candidate, there, row):
                 self.found.unchanged += 1
             else:
                 said = values(candidate, there, self.now, row, unit_no=unit_no)
@@ -236,9 +240,9 @@ class _Sorter:
         for row, there, said in differing:
             if row is not None:
                 self._compare(candidate, there, row, said, late=late)
-            elif not late:
+            elif not late and self._takes("units"):
                 self._add(candidate, there, said)
-        if late:
+        if late or not self._takes("units"):
             return
         self.found.warnings += place.warnings
         for row in stored:
@@ -265,10 +269,19 @@ class _Sorter:
         if stored["id"] in found.adopted:
             fields["external_id"] = said["external_id"]
         marks = _marks(candidate, stored)
-        if fields:
-            self._change(stored, fields, marks, place.name)
-        else:
+        taken = {name: value for name, value in fields.items() if self._takes(name)}
+        if len(taken) < len(fields):
+            marks = {}  # the row does not say all that the copy says
+        if taken:
+            self._change(stored, taken, marks, place.name)
+        elif marks:
             self._say_anew(stored, marks)
+        else:
+            found.unchanged += 1
+
+    def _takes(self, column: str) -> bool:
+        """Whether this column may change; `units` stands for the number of rows."""
+        return self.force is None or column in self.force or column == "external_id"
 
     def _set_status(self, candidate: Candidate, stored: Row, status: ReservationStatus) -> None:
         """The booking, or this unit of it, is a stay no more; what was recorded here stays."""

@@ -65,18 +65,23 @@ def apply_copies(
     actor_label: str = "Stays",
     as_of: datetime | None = None,
     channel_property_id: UUID | None = None,
+    force: Collection[str] | None = None,
 ) -> Applied:
     """Make our rows say what the channel says, all of one channel, and plan the PINs that follow.
 
     One transaction for the batch, unless an item breaks it: then halves are tried, so that the one
     at fault ends as an error and the rest is stored (STAY-20). `as_of` is when the channel was
     asked; it dates the copies that carry no time of their own. Beds24's copies are those of one
-    `channel_property_id`, by whose mappings they find their rooms. Raises OperationalError when
-    the database itself is the problem.
+    `channel_property_id`, by whose mappings they find their rooms. With `force`, a verdict of a
+    person, no copy is too old, and these columns change and no others; what the front desk has
+    recorded stands all the same (DECISIONS 17). Raises OperationalError when the database itself is
+    the problem.
     """
     now = clock.utcnow()
     batch = prepare(copies, as_of=as_of or now, now=now)
-    return apply_candidates(batch, actor_label=actor_label, channel_property_id=channel_property_id)
+    taken = None if force is None else frozenset(force)
+    source = _Source(actor_label, channel_property_id, taken)
+    return _apply(batch, source)
 
 
 def apply_candidates(
@@ -147,6 +152,7 @@ class _Source(NamedTuple):
 
     label: str
     channel_property_id: UUID | None
+    force: frozenset[str] | None = None
 
 
 def _apply(batch: Sequence[Candidate], source: _Source) -> Applied:
@@ -186,8 +192,10 @@ def _apply_once(batch: Sequence[Candidate], source: _Source) -> Applied:
 
 def _take_in(session: Session, batch: Sequence[Candidate], source: _Source) -> Applied:
     now = clock.utcnow()
-    connection = source.channel_property_id
-    found = difference(session, batch, create=True, lock=True, channel_property_id=connection)
+    connection, force = source.channel_property_id, source.force
+    found = difference(
+        session, batch, create=True, lock=True, channel_property_id=connection, force=force
+    )
     inserted = _insert(session, found, now)
     if len(inserted) < len(found.new):
         # Somebody else inserted them since we looked: they are updates now.
@@ -197,7 +205,9 @@ def _take_in(session: Session, batch: Sequence[Candidate], source: _Source) -> A
             if (row["external_id"], row["unit_no"]) not in inserted
         }
         late = [c for c in batch if c.copy.external_id in lost]
-        again = difference(session, late, create=True, lock=True, channel_property_id=connection)
+        again = difference(
+            session, late, create=True, lock=True, channel_property_id=connection, force=force
+        )
         found.changed += again.changed
         found.adopted |= again.adopted
         found.said_anew += again.said_anew
