@@ -18,6 +18,7 @@ from app.api import (
     locks,
     mappings,
     matches,
+    metrics,
     probes,
     problems,
     properties,
@@ -60,6 +61,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(api)
     app.register_blueprint(designed)
     app.register_blueprint(probes.bp)
+    app.register_blueprint(metrics.bp)
 
 
 admin = Blueprint("admin", __name__)
