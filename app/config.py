@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography.fernet import Fernet
 from croniter import croniter
+from cryptography.fernet import Fernet
 
 #: tinytuya sends credentials to China for any region it does not know (contracts/tuya.md §1.1)
 TUYA_REGIONS = ("us", "az", "us-e", "ue", "eu", "eu-w", "we", "in", "sg", "cn")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EMAIL = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -45,6 +47,8 @@ class Settings:
     port: int = 8000
     admin_email: str | None = None
     admin_password: str | None = field(default=None, repr=False)
+    #: "required": an administrator gets no further than to setting one up
+    admin_second_factor: str = "optional"
     stays_dialect: str = "simple"
     stays_api_url: str | None = None
     stays_api_key: str | None = field(default=None, repr=False)
@@ -54,18 +58,21 @@ class Settings:
     beds24_api_url: str = "https://beds24.com/api/v2"
     beds24_refresh_token: str | None = field(default=None, repr=False)
     beds24_webhook_secret: str | None = field(default=None, repr=False)
-    tuya_api_region: str | None = None
-    tuya_access_id: str | None = None
-    tuya_access_secret: str | None = field(default=None, repr=False)
-    tuya_api_url: str | None = None
     #: when bookings, free units and prices are compared with Beds24, in UTC (B24R-16…19)
     beds24_bookings_cron: str = "7,22,37,52 * * * *"
     beds24_availability_cron: str = "12 * * * *"
     beds24_rates_cron: str = "40 3 * * *"
+    tuya_api_region: str | None = None
+    tuya_access_id: str | None = None
+    tuya_access_secret: str | None = field(default=None, repr=False)
+    tuya_api_url: str | None = None
     sandbox: bool = False
+    public_url: str | None = None  # where people open Turnkey, for links in messages
     alert_email_to: str | None = None
+    alert_email_from: str | None = None
+    alert_escalation_email_to: str | None = None
     smtp_url: str | None = field(default=None, repr=False)
-    alert_webhook_url: str | None = None
+    alert_webhook_url: str | None = field(default=None, repr=False)  # may hold a token
     alert_webhook_secret: str | None = field(default=None, repr=False)
     metrics_token: str | None = field(default=None, repr=False)
     log_level: str = "INFO"
@@ -150,6 +157,14 @@ class _Reader:
         if raw not in ("0", "1", "true", "false", "yes", "no"):
             self.fault(name, "0 or 1")
         return raw in ("1", "true", "yes")
+
+    def addresses(self, name: str) -> str | None:
+        """One or several e-mail addresses, separated by commas."""
+        raw = self.text(name)
+        if raw is not None and not all(EMAIL.fullmatch(part.strip()) for part in raw.split(",")):
+            self.fault(name, "e-mail addresses, separated by commas")
+            return None
+        return raw
 
     def url(self, name: str, schemes: tuple[str, ...], *, loopback_only: str = "") -> str | None:
         """A URL of one of `schemes`; `loopback_only` names one allowed for this machine only."""
@@ -287,6 +302,9 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
         "pin_encryption_keys": _pin_keys(reader, production=production, var=var),
         "admin_email": reader.text("ADMIN_EMAIL"),
         "admin_password": reader.text("ADMIN_PASSWORD"),
+        "admin_second_factor": reader.choice(
+            "ADMIN_SECOND_FACTOR", ("optional", "required"), "optional"
+        ),
         "log_level": reader.choice(
             "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
         ),
@@ -307,9 +325,14 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
         "event_max_attempts": _event_max_attempts(reader),
         "stays_first_run_hours": reader.whole("STAYS_FIRST_RUN_HOURS", 24, 1, 24 * 366),
         "stays_horizon_days": reader.whole("STAYS_HORIZON_DAYS", 120, 1, 730),
-        "alert_email_to": reader.text("ALERT_EMAIL_TO"),
+        "public_url": reader.url("PUBLIC_URL", ("https", "http")),
+        "alert_email_to": reader.addresses("ALERT_EMAIL_TO"),
+        "alert_email_from": reader.addresses("ALERT_EMAIL_FROM"),
+        "alert_escalation_email_to": reader.addresses("ALERT_ESCALATION_EMAIL_TO"),
         "smtp_url": reader.url("SMTP_URL", ("smtp", "smtps")),
-        "alert_webhook_url": reader.url("ALERT_WEBHOOK_URL", ("http", "https")),
+        # As it was written: to many a receiver a slash at the end is another address.
+        "alert_webhook_url": reader.url("ALERT_WEBHOOK_URL", ("http", "https"))
+        and reader.text("ALERT_WEBHOOK_URL"),
         "alert_webhook_secret": reader.text("ALERT_WEBHOOK_SECRET"),
         "metrics_token": reader.text("METRICS_TOKEN"),
         "sandbox": reader.flag("SANDBOX"),
@@ -360,6 +383,9 @@ def _beds24(reader: _Reader) -> dict[str, Any]:
         "beds24_api_url": url or "https://beds24.com/api/v2",
         "beds24_refresh_token": reader.text("BEDS24_REFRESH_TOKEN"),
         "beds24_webhook_secret": reader.text("BEDS24_WEBHOOK_SECRET"),
+        "beds24_bookings_cron": reader.cron("BEDS24_BOOKINGS_CRON", "7,22,37,52 * * * *"),
+        "beds24_availability_cron": reader.cron("BEDS24_AVAILABILITY_CRON", "12 * * * *"),
+        "beds24_rates_cron": reader.cron("BEDS24_RATES_CRON", "40 3 * * *"),
     }
 
 
@@ -383,8 +409,5 @@ def _tuya(reader: _Reader) -> dict[str, Any]:
         "tuya_api_region": region,
         "tuya_access_id": access_id,
         "tuya_access_secret": secret,
-        "beds24_bookings_cron": reader.cron("BEDS24_BOOKINGS_CRON", "7,22,37,52 * * * *"),
-        "beds24_availability_cron": reader.cron("BEDS24_AVAILABILITY_CRON", "12 * * * *"),
-        "beds24_rates_cron": reader.cron("BEDS24_RATES_CRON", "40 3 * * *"),
         "tuya_api_url": url,
     }

@@ -8,7 +8,7 @@ import time
 from typing import Any, cast
 
 import redis
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request, session
 from flask_limiter import Limiter
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -72,15 +72,54 @@ def _address() -> str:
     return request.remote_addr or "unknown"
 
 
-def _address_and_email() -> str:
-    """Who tries to be whom: a guesser does not lock the whole front desk out."""
+def _told_email() -> str:
+    """The address that was typed into the form, or sent in the body."""
     try:
         body = request.get_json(silent=True) if request.is_json else request.form
     except RecursionError:  # a body nested too deeply; its door refuses it
         body = None
-    email = body.get("email") if isinstance(body, dict) else None
-    told = str(email or "").strip().lower()[:254].encode("utf-8", "surrogatepass")
-    return f"{_address()}|{hashlib.sha256(told).hexdigest()[:24]}"
+    return str((body.get("email") if isinstance(body, dict) else None) or "")
+
+
+def _address_and_email() -> str:
+    """Who tries to be whom: a guesser does not lock the whole front desk out."""
+    return f"{_address()}|{_unnamed(_told_email())}"
+
+
+def _unnamed(email: str) -> str:
+    """Stands for an address where no name must be read."""
+    told = email.strip().lower()[:254].encode("utf-8", "surrogatepass")
+    return hashlib.sha256(told).hexdigest()[:24]
+
+
+def _whose_code() -> str:
+    """Whom a code is asked for, from wherever it is guessed and at whichever door."""
+    if request.is_json:
+        return _unnamed(_told_email())
+    user = g.get("user")
+    return _unnamed(user.email if user is not None else session.get("half", {}).get("email", ""))
+
+
+def _person() -> str:
+    """Who is signed in; pages only."""
+    user = g.get("user")
+    return str(user.id) if user is not None else _address()
+
+
+_WRONG_CODE = "turnkey.wrong_code"
+
+
+def count_wrong_code() -> None:
+    """This request brought a code of the second factor that does not hold."""
+    request.environ[_WRONG_CODE] = True
+
+
+def _wrong_code(response: Response) -> bool:
+    return _WRONG_CODE in request.environ
+
+
+def _no_such_link(response: Response) -> bool:
+    return response.status_code in (404, 422)
 
 
 def _failed(response: Response) -> bool:
@@ -108,6 +147,22 @@ sign_in_limits = (
         key_func=_address,
         deduct_when=_failed,
     ),
+)
+
+#: wrong codes of the second factor, at whichever door and from wherever they come
+code_limit = limiter.shared_limit(
+    "10 per minute; 40 per hour",
+    scope="second-factor",
+    key_func=_whose_code,
+    deduct_when=_wrong_code,
+)
+#: passwords typed by somebody who is signed in
+own_password_limit = limiter.shared_limit(
+    "10 per minute; 40 per hour", scope="own-password", key_func=_person, deduct_when=_failed
+)
+#: links that do not work
+link_limit = limiter.shared_limit(
+    "20 per minute; 100 per hour", scope="links", key_func=_address, deduct_when=_no_such_link
 )
 
 

@@ -24,7 +24,7 @@ from app import config
 from app.extensions import Base, db, limiter
 from app.factory import create_app
 from app.local.engines import TestEngines, start_test_engines
-from app.services import users
+from app.services import passwords
 
 TEMPLATE = "turnkey_template"
 TEMPLATE_LOCK = 815_162_342
@@ -232,7 +232,7 @@ def client(app: Flask) -> FlaskClient:
 def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hash that costs no tenth of a second, for tests that are about something else."""
     cheap = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
-    monkeypatch.setattr(users, "_hasher", cheap)
+    monkeypatch.setattr(passwords, "_hasher", cheap)
 
 
 @pytest.fixture

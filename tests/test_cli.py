@@ -20,7 +20,7 @@ from app.factory import create_app
 from app.integrations.errors import Unreachable
 from app.integrations.locks import LockPin, LockPinState
 from app.models import Credential, Lock
-from app.services import reconciliation, users, vendors
+from app.services import reconciliation, sign_in, users, vendors
 from app.transaction import transaction
 from tests.factories import make_lock, make_stay
 
@@ -55,7 +55,9 @@ def test_users_are_made_listed_and_given_a_password(runner: FlaskCliRunner) -> N
         input="another good one\r\n",
     )
     assert changed.exit_code == 0, changed.output
-    assert users.authenticate("ana@example.org", "another good one") is not None
+    user = users.authenticate("ana@example.org", "another good one")
+    assert user is not None
+    assert sign_in.complete(user, ip=None, door="api")
     listed = runner.invoke(args=["users", "list"]).output
     assert listed.startswith("ana@example.org  staff  last sign-in 20")
 
@@ -124,12 +126,12 @@ class Run:
         self.waits = 1
         self.row = SimpleNamespace(
             id=uuid4(), status=status, fetched=45, created=3, updated=12, deleted=1, orphaned=0,
-            errors=0, message=None, plan_hash=None,
+            flagged=0, errors=0, message=None, plan_hash=None,
         )  # fmt: skip
 
-    def start(self, kind: str, **asked: Any) -> Any:
+    def start_all(self, kind: str, **asked: Any) -> Any:
         self.asked = {"kind": kind, **asked}
-        return self.row.id
+        return [self.row.id]
 
     def run(self, run_id: Any) -> None:
         assert run_id == self.row.id
@@ -146,7 +148,7 @@ def replace_status(row: SimpleNamespace, status: str) -> SimpleNamespace:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     stand_in = Run()
-    for name in ("start", "run", "get"):
+    for name in ("start_all", "run", "get"):
         monkeypatch.setattr(reconciliation, name, getattr(stand_in, name))
     monkeypatch.setattr(cli.time, "sleep", lambda seconds: None)
     return stand_in
@@ -175,7 +177,7 @@ def test_a_run_that_cannot_start_says_why(
     def busy(kind: str, **asked: Any) -> None:
         raise Conflict("one is under way")
 
-    monkeypatch.setattr(reconciliation, "start", busy)
+    monkeypatch.setattr(reconciliation, "start_all", busy)
     result = runner.invoke(args=["reconcile", "stays"])
     assert (result.exit_code, result.output) == (1, "Error: one is under way\n")
     assert runner.invoke(args=["reconcile", "stays", "--since", "soon"]).exit_code == 2

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from app.extensions import db, init_limiter, limiter
 from app.factory import create_app
 from app.runtime import settings
-from app.services import users
+from app.services import passwords
 from tests.factories import PASSWORD, make_user
 
 
@@ -22,7 +22,7 @@ from tests.factories import PASSWORD, make_user
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting is what is tested here, not the work of a hash."""
     cheap = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
-    monkeypatch.setattr(users, "_NOBODY", cheap.hash("nobody's"))
+    monkeypatch.setattr(passwords, "NOBODY", cheap.hash("nobody's"))
 
 
 @pytest.fixture

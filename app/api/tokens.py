@@ -15,11 +15,11 @@ from pydantic import ConfigDict
 from app import clock
 from app.api.bodies import body
 from app.api.problems import Unauthenticated, problem
-from app.errors import Forbidden
-from app.extensions import sign_in_limits
+from app.errors import FieldError, Forbidden
+from app.extensions import code_limit, count_wrong_code, sign_in_limits
 from app.models import User
 from app.runtime import settings
-from app.services import users
+from app.services import second_factor, sign_in, users
 from app.services.audit import Actor
 from app.services.inputs import Input
 
@@ -27,6 +27,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ALGORITHM = "HS256"
 LIFETIME = timedelta(hours=12)
+
+WRONG = "the e-mail address or the password is wrong"
+NEEDS_CODE = "a code of the second factor is needed: send it as totp"
+WRONG_CODE = "the code is wrong, or was used already"
 
 bp = Blueprint("tokens", __name__)
 
@@ -38,17 +42,32 @@ class Credentials(Input):
 
     email: str
     password: str
+    #: a code of the second factor, or a recovery code; read when the person has one
+    totp: str | None = None
 
 
 @bp.post("/auth/token")
 @sign_in_limits[0]
 @sign_in_limits[1]
+@code_limit
 def create() -> ResponseReturnValue:
-    """A bearer token for an e-mail address and a password."""
+    """A bearer token for an e-mail address and a password; whoever has a second factor sends
+    `totp` as well, and is told so when it is missing."""
     given = body(Credentials)
-    user = users.authenticate(given.email, given.password)
+    ip = request.remote_addr
+    user = sign_in.with_password(given.email, given.password, ip=ip)
     if user is None:
-        return problem(401, "the e-mail address or the password is wrong")
+        return problem(401, WRONG)
+    factor = None
+    if second_factor.is_on(user):
+        if not given.totp:
+            return problem(401, NEEDS_CODE, [FieldError("totp", "is required")])
+        factor = sign_in.with_code(user, given.totp, ip=ip)
+        if factor is None:
+            count_wrong_code()
+            return problem(401, WRONG_CODE, [FieldError("totp", "is not right")])
+    if not sign_in.complete(user, ip=ip, door="api", factor=factor):
+        return problem(401, WRONG)
     return jsonify(
         access_token=issue(user),
         token_type="Bearer",  # noqa: S106
@@ -58,7 +77,7 @@ def create() -> ResponseReturnValue:
 
 
 def issue(user: User) -> str:
-    """A signed token for 12 hours; `stamp` dies with the password it was made under."""
+    """A signed token for 12 hours; `stamp` dies with the password and the role of now."""
     now = clock.utcnow()
     claims = {
         "sub": str(user.id),
@@ -99,7 +118,9 @@ def bearer() -> User:
     if user is None or not user.is_active:
         raise Unauthenticated("the token is not valid")
     if claims.get("stamp", users.credential_stamp(user)) != users.credential_stamp(user):
-        raise Unauthenticated("the password has changed since the token was made")
+        raise Unauthenticated("the password or the role has changed since the token was made")
+    if sign_in.must_enrol(user):
+        raise Unauthenticated("administrators need a second factor here: set it up in the browser")
     return user
 
 

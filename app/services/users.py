@@ -1,42 +1,32 @@
-"""People: sign in, tokens of signed-in browsers, and the first admin."""
+"""People: who they are, their passwords, their signed-in browsers, and the first admin."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.crypto import hash_token
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import User, UserSession
 from app.models.users import ROLES
 from app.runtime import settings
-from app.services import audit
+from app.services import audit, passwords, user_sessions
 from app.services.audit import SYSTEM, Actor
 from app.transaction import transaction
 
 SESSION_LIFETIME = timedelta(hours=12)
 SEEN_EVERY = timedelta(minutes=1)
-MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
-#: about 0.1 s and 19 MiB a try
-_hasher = PasswordHasher(time_cost=8, memory_cost=19 * 1024, parallelism=1)
-#: one thread for all of it: the C library keeps what a thread has used once, so hashing in each of
-#: the request threads would cost eight times the memory, and web has 150 MB in all
-_hashing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
 _FIRST_ADMIN_LOCK = 0x7475_726E_6B01
 
 
@@ -63,56 +53,127 @@ def authenticate(email: str, password: str) -> User | None:
         # A host that was given its first admin by the environment only ever migrates and starts.
         ensure_configured_admin()
         user = _by_email(address)
-    stored = user.password_hash if user is not None else _NOBODY
-    if not _matches(stored, password) or user is None or not user.is_active:
+    stored = user.password_hash if user is not None else passwords.NOBODY
+    if not passwords.matches(stored, password) or user is None or not user.is_active:
         return None
-    rehashed = _hash(password) if _hasher.check_needs_rehash(stored) else None
-    with transaction() as session:
-        user = session.get_one(User, user.id)
-        user.last_login_at = clock.utcnow()
-        user.password_hash = rehashed or user.password_hash
+    if passwords.is_outdated(stored):
+        fresh = passwords.make_hash(password)
+        with transaction() as session:
+            # Whoever has changed the password meanwhile is not overruled.
+            session.execute(
+                update(User)
+                .where(User.id == user.id, User.password_hash == stored)
+                .values(password_hash=fresh)
+            )
+            user = session.get_one(User, user.id)
+        if user.password_hash != fresh:
+            return None
     return user
 
 
 def create(email: str, password: str, role: str, name: str = "", *, actor: Actor = SYSTEM) -> User:
     """A new user. Raises Invalid for a bad field, Conflict when the address is taken."""
     email = normal_email(email)
-    if role not in ROLES:
-        raise Invalid.field("role", "must be one of " + ", ".join(ROLES))
-    password_hash = _hash(_checked(password))
+    _known_role(role)
+    password_hash = passwords.make_hash(passwords.checked(password))
     with transaction() as session:
-        row = session.scalars(
-            insert(User)
-            .values(email=email, name=name.strip(), role=role, password_hash=password_hash)
-            .on_conflict_do_nothing(index_elements=["email"])
-            .returning(User)
-        ).one_or_none()
-        if row is None:
-            raise Conflict(f"{email} exists already")
+        row = insert_user(session, email, name, role, password_hash)
         audit.record(session, actor, "create", "user", row.id, after={"role": role})
+    return row
+
+
+def insert_user(
+    session: Session,
+    email: str,
+    name: str,
+    role: str,
+    password_hash: str,
+    invited_at: datetime | None = None,
+) -> User:
+    """The row, for an address in its stored form. Raises Invalid, Conflict."""
+    _known_role(role)
+    row = session.scalars(
+        insert(User)
+        .values(
+            email=email,
+            name=name.strip(),
+            role=role,
+            password_hash=password_hash,
+            password_changed_at=None if invited_at else clock.utcnow(),
+            invited_at=invited_at,
+        )
+        .on_conflict_do_nothing(index_elements=["email"])
+        .returning(User)
+    ).one_or_none()
+    if row is None:
+        raise Conflict(
+            f"{email} exists already", [FieldError("email", "somebody has this address already")]
+        )
     return row
 
 
 def set_password(email: str, password: str, *, actor: Actor = SYSTEM) -> None:
     """Replace a password and end every session and token of that user. Raises NotFound, Invalid."""
-    password_hash = _hash(_checked(password))
+    password_hash = passwords.make_hash(passwords.checked(password))
     with transaction() as session:
-        user = session.scalar(select(User).where(User.email == normal_email(email)))
+        user = session.scalar(
+            select(User).where(User.email == normal_email(email)).with_for_update()
+        )
         if user is None:
             raise NotFound(f"no user {email}")
-        user.password_hash = password_hash
-        session.execute(
-            update(UserSession)
-            .where(UserSession.user_id == user.id, UserSession.ended_at.is_(None))
-            .values(ended_at=clock.utcnow())
-        )
+        store_password(session, user, password_hash)
         audit.record(session, actor, "set_password", "user", user.id)
+
+
+def change_password(user: User, old: str, new: str, *, keep: str, actor: Actor) -> None:
+    """A person's own: needs the old one, and ends every other session and every token; the browser
+    of the token `keep` stays signed in. Raises Invalid naming `old_password` or `password`.
+    """
+    if not passwords.matches(user.password_hash, old):
+        raise Invalid.field("old_password", "is not right")
+    password_hash = passwords.make_hash(passwords.chosen(new, user.email))
+    with transaction() as session:
+        row = session.get_one(User, user.id, with_for_update=True)
+        if row.password_hash != user.password_hash:
+            raise Conflict("the password has been changed meanwhile")
+        store_password(session, row, password_hash, keep=keep)
+        audit.record(session, actor, "change_password", "user", row.id)
+
+
+def store_password(session: Session, user: User, password_hash: str, *, keep: str = "") -> None:
+    """Put it on a locked row. It is in force at once, and what was signed in before is not."""
+    user.password_hash = password_hash
+    user.password_changed_at = clock.utcnow()
+    user.invited_at = None
+    user_sessions.cut_off(session, user, keep=keep)
+
+
+def set_language(user_id: UUID, language: str) -> None:
+    """What the person reads on a device that has not been told otherwise."""
+    with transaction() as session:
+        session.execute(update(User).where(User.id == user_id).values(language=language))
 
 
 def list_users() -> Sequence[User]:
     """Everybody, by address."""
     with transaction() as session:
         return session.scalars(select(User).order_by(User.email)).all()
+
+
+def find(email: str) -> User | None:
+    """Whoever has this address, active or not; None also for what is no address."""
+    try:
+        return _by_email(normal_email(email))
+    except Invalid:
+        return None
+
+
+def known(user_id: UUID) -> User:
+    """The user, active or not. Raises NotFound."""
+    user = get(user_id)
+    if user is None:
+        raise NotFound("no such user")
+    return user
 
 
 def get(user_id: UUID) -> User | None:
@@ -196,8 +257,10 @@ def end_session(token: str) -> None:
 
 
 def credential_stamp(user: User) -> str:
-    """Changes with the password: a bearer token made before that is refused."""
-    return hashlib.sha256(b"stamp:" + user.password_hash.encode()).hexdigest()[:16]
+    """Changes with the password and with whatever else ends the tokens of a person (a new role,
+    deactivation, the second factor): a bearer token made before that is refused."""
+    told = f"stamp:{user.token_epoch}:{user.password_hash}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _touch(session: Session, session_id: UUID) -> None:
@@ -211,38 +274,6 @@ def _by_email(email: str) -> User | None:
         return session.scalar(select(User).where(User.email == email))
 
 
-def _checked(password: str) -> str:
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise Invalid.field("password", f"must be {MIN_PASSWORD} to {MAX_PASSWORD} characters long")
-    return password
-
-
-def _octets(password: str) -> bytes:
-    # JSON can carry half a surrogate pair, which plain UTF-8 refuses.
-    return password[:MAX_PASSWORD].encode("utf-8", "surrogatepass")
-
-
-def _hash(password: str) -> str:
-    return _hashing.submit(_hasher.hash, _octets(password)).result()
-
-
-def _matches(stored: str, password: str) -> bool:
-    try:
-        _hashing.submit(_hasher.verify, stored, _octets(password)).result()
-    except (VerifyMismatchError, VerificationError, InvalidHashError):
-        return False
-    return len(password) <= MAX_PASSWORD
-
-
-def _stand_in_hash() -> str:
-    """A hash with today's parameters that nothing matches; made without doing the work."""
-
-    def octets(size: int) -> str:
-        return base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
-
-    cost = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
-    return f"$argon2id$v=19${cost}${octets(_hasher.salt_len)}${octets(_hasher.hash_len)}"
-
-
-#: what an unknown address is checked against: the same work, never a match
-_NOBODY = _stand_in_hash()
+def _known_role(role: str) -> None:
+    if role not in ROLES:
+        raise Invalid.field("role", "must be one of " + ", ".join(ROLES))

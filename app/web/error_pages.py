@@ -14,7 +14,7 @@ from app import errors
 from app.extensions import retry_after
 from app.web import csrf
 from app.web.rendering import is_htmx, render
-from app.web.request_log import request_id
+from app.web.request_log import request_id, safe_path
 from app.web.sessions import sign_in_first, wait_to_sign_in
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.Unavailable: 503,
 }
 #: fields that never come back in a page
-UNSAID = frozenset({csrf.FIELD, "password"})
+UNSAID = frozenset({csrf.FIELD, "password", "old_password", "code"})
 
 
 def is_ours(path: str) -> bool:
@@ -84,6 +84,8 @@ def init(app: Flask) -> None:
         wait = retry_after() if isinstance(error, TooManyRequests) else None
         if wait is not None and request.endpoint == "sessions.sign_in":
             response = wait_to_sign_in(math.ceil(wait / 60))
+        elif wait is not None and request.endpoint == "sessions.check_code":
+            response = render("sessions/code.html", 429, waiting=math.ceil(wait / 60))
         else:
             response = problem(status, _kind(status), description=error.description)
         if wait is not None:
@@ -104,7 +106,7 @@ def init(app: Flask) -> None:
     def broken(error: Exception) -> ResponseReturnValue:
         if not is_ours(request.path):
             raise error
-        log.error("unhandled", exc_info=error, path=request.path)
+        log.error("unhandled", exc_info=error, path=safe_path())
         if app.testing and app.config.get("PROPAGATE_EXCEPTIONS") is not False:
             raise error
         try:

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
 from app.errors import Conflict, Invalid, ServiceError
+from app.services import user_changes
 from app.services.inputs import Input
 from app.web import booking_words
 from app.web.rendering import empty, is_htmx, render
@@ -22,6 +23,26 @@ WORDS: dict[str, Any] = {
     "is required": _l("Fill this in"),
     "must not be empty": _l("Fill this in"),
     "must be text": _l("Write this as text"),
+    "must be an e-mail address": _l("Write an e-mail address"),
+    "somebody has this address already": _l("Somebody has this address already"),
+    "must not be made of the e-mail address": _l("Choose one without your e-mail address in it"),
+    "is one of those that are guessed first": _l(
+        "This is one of those that are guessed first. Choose another."
+    ),
+    "is not right": _l("This is not right"),
+    "is not right, or was used already": _l("This is not right, or was used already"),
+    "the password has been changed meanwhile": _l("The password has been changed meanwhile"),
+    "there is nothing to confirm": _l("Begin again: there is nothing to confirm"),
+    "the second factor is off": _l("The second factor is off already"),
+    "there is no second factor": _l("There is no second factor any more"),
+    user_changes.OWN: _l("You cannot deactivate yourself. Another administrator can."),
+    user_changes.LAST: _l(
+        "Nobody else could administrate then. Make somebody else an administrator first."
+    ),
+    "this person may not sign in: reactivate first": _l("Reactivate this person first"),
+    "the invitation has been accepted: deactivate the person instead": _l(
+        "The invitation has been accepted. Deactivate the person instead."
+    ),
     "must be a whole number": _l("Write a whole number"),
     "must be an id (UUID)": _l("Choose one of the list"),
     "must be a time of day written HH:MM": _l("Write a time from 00:00 to 23:59"),
@@ -78,6 +99,10 @@ WORDS: dict[str, Any] = {
 SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"must be at least (?P<n>-?\d+)"), _l("Write %(n)s or more")),
     (re.compile(r"must be at most (?P<n>-?\d+)"), _l("Write %(n)s or less")),
+    (
+        re.compile(r"must have at least (?P<n>\d+) characters"),
+        _l("Write at least %(n)s characters"),
+    ),
     (
         re.compile(r"must have at most (?P<n>\d+) characters"),
         _l("Write at most %(n)s characters"),

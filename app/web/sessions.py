@@ -26,9 +26,9 @@ from werkzeug.exceptions import Unauthorized
 
 from app.extensions import limiter, sign_in_limits
 from app.models.users import User
-from app.services import users
+from app.services import second_factor, sign_in, users
 from app.services.audit import Actor
-from app.web import csrf
+from app.web import csrf, half_way
 from app.web.rendering import is_htmx, render
 
 bp = Blueprint("sessions", __name__)
@@ -92,32 +92,56 @@ def login() -> ResponseReturnValue:
     return render("sessions/login.html", email="", next=request.args.get("next", ""))
 
 
-@bp.post("/login")
+@bp.post("/login", endpoint="sign_in")
 @public
 @sign_in_limits[0]
 @sign_in_limits[1]
-def sign_in() -> ResponseReturnValue:
-    """Check the password and start a session of its own (no fixation: nothing is carried over)."""
+def check_password() -> ResponseReturnValue:
+    """Check the password and start a session of its own (no fixation: nothing is carried over);
+    whoever has a second factor is asked for it first."""
     email = request.form.get("email", "")
     wanted = request.form.get("next", "")
-    user = users.authenticate(email, request.form.get("password", ""))
-    if user is None:
-        return render(
-            "sessions/login.html", 422, failed=True, left=_tries_left(), email=email, next=wanted
-        )
+    keep = request.form.get("keep") == "on"
+    ip = request.remote_addr
+    user = sign_in.with_password(email, request.form.get("password", ""), ip=ip)
+    if user is not None:
+        forget()
+        if second_factor.is_on(user):
+            half_way.remember(user, wanted, keep=keep)
+            return redirect(url_for(".ask_code"), 303)
+        if begin(user, keep=keep):
+            return redirect(safe_next(wanted), 303)
+    return render(
+        "sessions/login.html", 422, failed=True, left=tries_left(), email=email, next=wanted
+    )
+
+
+def forget() -> None:
+    """End what this browser was signed in as; nothing of it is carried over."""
     old = session.get("token")
     session.clear()
     if old:
         users.end_session(str(old))
-    session["token"] = users.start_session(
-        user.id, request.remote_addr, request.headers.get("User-Agent")
+
+
+def begin(user: User, *, keep: bool, factor: str | None = None) -> bool:
+    """Start a session of its own for this browser; False when the person may not after all."""
+    token = sign_in.open_session(
+        user,
+        ip=request.remote_addr,
+        user_agent=request.headers.get("User-Agent"),
+        factor=factor,
     )
-    session.permanent = request.form.get("keep") == "on"
+    session.clear()
+    if token is None:
+        return False
+    session["token"] = token
+    session.permanent = keep
     csrf.token()
-    return redirect(safe_next(wanted), 303)
+    return True
 
 
-def _tries_left() -> int | None:
+def tries_left() -> int | None:
     """How many tries remain after this failed one; None while there are plenty."""
     left = min((limit.remaining for limit in limiter.current_limits), default=10) - 1
     return left if left <= 3 else None
@@ -138,9 +162,7 @@ def wait_to_sign_in(minutes: int) -> Response:
 @public
 def sign_out() -> ResponseReturnValue:
     """End the session on the server and forget it here."""
-    if token := session.get("token"):
-        users.end_session(str(token))
-    session.clear()
+    forget()
     return redirect(url_for("sessions.login"), 303)
 
 
@@ -173,6 +195,19 @@ def sign_in_first() -> Response:
     return current_app.make_response(redirect(location, 303))
 
 
+def enrol_first() -> Response:
+    """What an administrator gets where a second factor is required and none is set up."""
+    location = url_for("account.show_second_factor")
+    if is_htmx():
+        return Response(status=403, headers={"HX-Redirect": location})
+    return current_app.make_response(redirect(location, 303))
+
+
+def own_token() -> str:
+    """The token of this browser's own session."""
+    return str(session.get("token", ""))
+
+
 def init(app: Flask, *, pages: frozenset[str]) -> None:
     """Know who is there on every page, and let nobody in who is not signed in."""
     app.config["PERMANENT_SESSION_LIFETIME"] = users.SESSION_LIFETIME
@@ -187,8 +222,12 @@ def init(app: Flask, *, pages: frozenset[str]) -> None:
         if g.user is not None:
             structlog.contextvars.bind_contextvars(user_id=str(g.user.id))
         view = current_app.view_functions.get(request.endpoint or "")
-        if g.user is None and view is not None and not getattr(view, "is_public", False):
+        if view is None or getattr(view, "is_public", False):
+            return None
+        if g.user is None:
             return sign_in_first()
+        if sign_in.must_enrol(g.user) and request.blueprint != "account":
+            return enrol_first()
         return None
 
     app.jinja_env.globals.update(current_user=lambda: g.get("user"))

@@ -1,4 +1,4 @@
-"""Settings: the hours of each property and of its PINs, kinds of rooms, and who may sign in."""
+"""Settings: the properties, with their hours and those of their PINs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flask_babel import lazy_gettext as _l
 from app.errors import Conflict, Invalid
 from app.models import Property
 from app.runtime import settings
-from app.services import properties, settings_pages, users
+from app.services import properties, settings_pages
 from app.services.inputs import parse
 from app.services.pin_moves import Consequences
 from app.services.properties import NewProperty, PropertyChanges
@@ -58,13 +58,6 @@ def index() -> ResponseReturnValue:
     if chosen is not None:
         return _property(properties.get(chosen.id))
     return render("settings/properties.html", rows=settings_pages.properties())
-
-
-@bp.get("/users")
-@role_required("admin")
-def people() -> ResponseReturnValue:
-    """Who may sign in."""
-    return render("settings/users.html", people=users.list_users(), zone=navigation.timezone())
 
 
 @bp.get("/properties/new")
