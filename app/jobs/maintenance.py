@@ -19,3 +19,8 @@ def watch() -> None:
 def heartbeat(kind: str = "worker", name: str | None = None) -> None:
     """Note that a process lives; by default the worker that runs this."""
     maintenance.heartbeat(kind, name or process_name(kind))
+
+
+def farewell(name: str) -> None:
+    """Note that a process ends in order, so that nobody looks for it."""
+    maintenance.farewell(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import time
 
 import structlog
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 HEARTBEAT_LIMIT = 5.0
+#: how long the database must have been there before a worker's silence is believed
+WATCH_SECONDS = 120.0
 LONGEST_PAUSE = 5.0
 ANSWER_SECONDS = 1.0  # it asks again a second later anyway
 
@@ -43,6 +46,8 @@ class Clock:
             )
         self._pause = Backoff(LONGEST_PAUSE)
         self._heartbeat_at = 0.0
+        self._guard_from = time.monotonic() + WATCH_SECONDS
+        self._guarding: threading.Thread | None = None
 
     def run(self) -> None:
         """Until told to stop."""
@@ -61,6 +66,7 @@ class Clock:
                     log.info("redis_back", role="clock")
             self._say_alive()
             self.interrupts.sleep(pause)
+        self._attempt("maintenance.farewell", self.name)
         log.info("clock_stopped")
 
     def _turn(self) -> None:
@@ -79,14 +85,41 @@ class Clock:
         if time.monotonic() < self._heartbeat_at or self.interrupts.stopping:
             return
         self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
-        path, _, function = JOBS["maintenance.heartbeat"].path.rpartition(".")
+        self._attempt("maintenance.heartbeat", "clock", self.name)
+        self._guard()
+
+    def _guard(self) -> None:
+        """Look whether a worker lives, beside the loop: to tell of it takes a mail server's time.
+        Workers that are away while the database is would be told of wrongly, so the first look
+        comes after as long a watch as their silence may last."""
+        if time.monotonic() < self._guard_from or (self._guarding and self._guarding.is_alive()):
+            return
+        self._guarding = threading.Thread(target=self._look, name="guard", daemon=True)
+        self._guarding.start()
+
+    def _look(self) -> None:
+        try:
+            with self.app.app_context():
+                _run("alerts.guard")
+        except Exception as error:
+            self._guard_from = time.monotonic() + WATCH_SECONDS
+            log.warning("guard_failed", error=type(error).__name__, stack=where(error))
+
+    def _attempt(self, job: str, *args: str) -> None:
+        """Run a job here and now; PostgreSQL may be away."""
         try:
             with self.app.app_context(), self.interrupts.limit(HEARTBEAT_LIMIT):
-                getattr(importlib.import_module(path), function)("clock", self.name)
+                _run(job, *args)
         except Interrupted:
-            log.warning("heartbeat_interrupted")
+            log.warning("heartbeat_interrupted", job=job)
         except Exception as error:
-            log.warning("heartbeat_failed", error=type(error).__name__, stack=where(error))
+            self._guard_from = time.monotonic() + WATCH_SECONDS
+            log.warning("heartbeat_failed", job=job, error=type(error).__name__, stack=where(error))
+
+
+def _run(job: str, *args: str) -> None:
+    path, _, function = JOBS[job].path.rpartition(".")
+    getattr(importlib.import_module(path), function)(*args)
 
 
 def main() -> int:

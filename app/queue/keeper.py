@@ -92,6 +92,7 @@ class Keeper:
                 self._upkeep_at = 0.0
             self._upkeep(sweep=turn_to_sweep)
             self.interrupts.sleep(POLL_SECONDS)
+        self._attempt("maintenance.farewell", self.name)
         log.info("keeper_stopped")
 
     def _due(self) -> bool:

@@ -140,7 +140,15 @@ _SPECS = (
         every=timedelta(minutes=5),
         setting="hold_reap_minutes",
     ),
+    # Once a night; the later ticks go on with what an earlier one had no time for.
+    JobSpec(
+        "privacy.retain", "app.jobs.privacy.retain", RECONCILIATION, 180, cron="*/10 2-5 * * *"
+    ),
     JobSpec("maintenance.watch", "app.jobs.maintenance.watch", MAINTENANCE, 60, cron="* * * * *"),
+    JobSpec("maintenance.farewell", "app.jobs.maintenance.farewell", MAINTENANCE, 30, prefix="bye"),
+    JobSpec("alerts.evaluate", "app.jobs.alerts.evaluate", MAINTENANCE, 60, cron="* * * * *"),
+    JobSpec("alerts.send", "app.jobs.alerts.send", MAINTENANCE, 110),
+    JobSpec("alerts.guard", "app.jobs.alerts.guard", MAINTENANCE, 60),
     JobSpec(
         "maintenance.heartbeat",
         "app.jobs.maintenance.heartbeat",

@@ -1,9 +1,10 @@
-"""Open an alert once per subject, and close it when it is over."""
+"""Open an alert once per subject, note who is on it, and close it when it is over."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import func, literal_column, select, text, update
@@ -11,7 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import clock
+from app.errors import InvalidTransition, NotFound
 from app.models import Alert
+from app.services import audit
+from app.services.audit import Actor
+from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +43,29 @@ def raise_alert(
     ).first()
     if opened is not None and opened.fresh:
         log.warning("alert_opened", kind=kind, subject=subject, severity=severity)
+
+
+def acknowledge(alert_id: UUID, *, actor: Actor) -> Alert:
+    """A person is on it: nobody else is reminded. Once is enough, whoever says it again.
+
+    Raises NotFound; Conflict when the alert is over.
+    """
+    with transaction() as session:
+        alert = session.get(Alert, alert_id, with_for_update=True, populate_existing=True)
+        if alert is None:
+            raise NotFound("no such alert")
+        if alert.status == "resolved":
+            raise InvalidTransition("the alert is resolved already")
+        if alert.status == "open":
+            alert.status = "acknowledged"
+            alert.acknowledged_at, alert.acknowledged_by = clock.utcnow(), actor.label
+            after = {"status": "acknowledged"}
+            audit.record(
+                session, actor, "acknowledge", "alert", alert_id, {"status": "open"}, after
+            )
+            session.flush()
+            session.refresh(alert)
+        return alert
 
 
 def resolve(session: Session, kind: str, *subjects: str) -> None:

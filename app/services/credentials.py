@@ -27,6 +27,7 @@ from app.models.columns import among
 from app.queue import client as queue
 from app.runtime import pin_vault
 from app.services import (
+    alert_settings,
     alerts,
     audit,
     lock_readings,
@@ -42,8 +43,6 @@ from app.services.audit import Actor
 from app.services.pin_orders import gen_id, order_revoke, rev_id
 from app.transaction import transaction
 
-#: a stay whose PIN is not on its lock this long before check-in is an alarm (issue of MON-09…13)
-LATE = timedelta(minutes=45)
 #: how far ahead the sweep sets alarms that large batches left out
 AHEAD = timedelta(minutes=10)
 BATCH = 500
@@ -254,6 +253,7 @@ def watch_deadlines(now: datetime) -> int:
     """Raise an alarm for every stay that arrives soon, or is in its window, and whose PIN is not on
     the lock. Returns how many such stays there are."""
     with transaction() as session:
+        late_from = alert_settings.read(session).limits.span("pin_late")
         late = session.execute(
             select(Reservation.id, Accommodation.name)
             .join(Accommodation, Accommodation.id == Reservation.accommodation_id)
@@ -272,7 +272,7 @@ def watch_deadlines(now: datetime) -> int:
             )
             .where(
                 Reservation.status.in_(NEEDS_PIN),
-                Reservation.check_in_at <= now + LATE,
+                Reservation.check_in_at <= now + late_from,
                 Reservation.check_in_at > now - timedelta(days=2),
                 Reservation.check_out_at > now,
                 Credential.id.is_(None),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import delete, exists
+from sqlalchemy import delete, exists, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -14,6 +14,7 @@ from app import clock
 from app.models import ProcessHeartbeat
 from app.services import (
     accommodation_sync,
+    alert_watch,
     channel_status,
     credentials,
     event_batches,
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 #: Not heard of for this long, and another of its kind is: it was restarted or scaled away.
 STALE = timedelta(minutes=5)
+#: one of several that never came back was scaled away for good
+FORGOTTEN = timedelta(days=1)
 
 #: Each queues the rows of one kind that are due or whose worker died, and says how many.
 SWEEPERS: dict[str, Callable[[datetime], int]] = {
@@ -42,6 +45,7 @@ SWEEPERS: dict[str, Callable[[datetime], int]] = {
     "accommodations": lambda now: accommodation_sync.queue_due(now),
     "locks": lambda now: lock_devices.queue_due(now),
     "lock_tests": lambda now: lock_tests.queue_due(now),
+    "alerts": lambda now: alert_watch.queue_due(now),
 }
 
 #: Each looks for one kind of trouble that no event announces, and says how much there is.
@@ -82,7 +86,8 @@ def _each(action: str, works: dict[str, Callable[[datetime], int]]) -> dict[str,
 
 
 def heartbeat(kind: str, name: str) -> None:
-    """Note that the process `name` lives, and forget those of its kind that were replaced."""
+    """Note that the process `name` lives, and forget those of its kind that were replaced: another
+    one began after their last word."""
     now = clock.utcnow()
     newer = aliased(ProcessHeartbeat)
     with transaction() as session:
@@ -94,8 +99,24 @@ def heartbeat(kind: str, name: str) -> None:
         session.execute(
             delete(ProcessHeartbeat).where(
                 ProcessHeartbeat.seen_at < now - STALE,
-                exists().where(
-                    newer.kind == ProcessHeartbeat.kind, newer.seen_at > ProcessHeartbeat.seen_at
+                or_(
+                    ProcessHeartbeat.seen_at < now - FORGOTTEN,
+                    exists().where(
+                        newer.kind == ProcessHeartbeat.kind,
+                        newer.started_at > ProcessHeartbeat.seen_at,
+                    ),
                 ),
+            )
+        )
+
+
+def farewell(name: str) -> None:
+    """The process `name` ends in order, with all of its kind on its host: nobody need look for
+    them. Whoever is still there says so again within seconds."""
+    place = name.rpartition(":")[0]
+    with transaction() as session:
+        session.execute(
+            delete(ProcessHeartbeat).where(
+                ProcessHeartbeat.name.startswith(f"{place}:", autoescape=True)
             )
         )

@@ -14,7 +14,7 @@ from flask_babel.speaklater import LazyString
 from app import clock
 from app.domain.pin_causes import Cause, Help, Verdict
 from app.domain.states import NEEDS_PIN
-from app.services.credentials import LATE
+from app.services import alert_settings
 from app.services.diagnosis import Explanation
 from app.web import dates
 from app.web.dates import gettext as _
@@ -183,7 +183,7 @@ def _next(e: Explanation, values: dict[str, str]) -> str:
 
 def _alarm(e: Explanation) -> str:
     """When administrators are told without anybody looking at this page."""
-    late = e.reservation.check_in_at - LATE
+    late = e.reservation.check_in_at - alert_settings.current().limits.span("pin_late")
     waiting = e.diagnosis.verdict in (Verdict.NO, Verdict.NOT_YET)
     if not waiting or e.lock is None or e.reservation.status not in NEEDS_PIN:
         return ""
