@@ -62,7 +62,7 @@ def test_a_pin_arrives_whatever_dies(product: Run, desk: Desk) -> None:
 def test_with_redis_down_the_pages_work_and_nothing_is_lost(product: Run, desk: Desk) -> None:
     """INTERFACES §1: writes are stored and delivered later."""
     room = desk.rooms(1)[0]
-    keeper = _engine_pid(product)
+    keeper = engine_pid(product)
     os.kill(keeper, signal.SIGSTOP)
     try:
         now = datetime.now(UTC)
@@ -76,7 +76,7 @@ def test_with_redis_down_the_pages_work_and_nothing_is_lost(product: Run, desk: 
     )
 
 
-def _engine_pid(run: Run) -> int:
+def engine_pid(run: Run) -> int:
     """The redis-server of the run."""
     for pid in children_of(run.process.pid):
         with contextlib.suppress(OSError):
