@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from app.sandbox import beds24_queries
 from app.services import reconciliation_rows
 from app.services.availability_comparison import AvailabilityComparison
 from app.services.rate_comparison import RateComparison
-from app.services.reconciliation_kinds import Plan, Tally
+from app.services.reconciliation_kinds import Comparison, Plan, Tally
 from app.services.reconciliation_rows import Work
 from app.transaction import transaction
 from tests.conftest import Clock
@@ -27,7 +27,10 @@ DAY = timedelta(days=1)
 #: the day of the tests' clock
 TODAY = date(2026, 3, 10)
 LAST = TODAY + 364 * DAY
-KINDS = {"beds24_availability": AvailabilityComparison, "beds24_rates": RateComparison}
+KINDS: dict[str, Callable[[], Comparison]] = {
+    "beds24_availability": AvailabilityComparison,
+    "beds24_rates": RateComparison,
+}
 
 
 @dataclass(frozen=True)

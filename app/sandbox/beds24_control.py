@@ -65,15 +65,7 @@ def add_routes(bp: Blueprint, sandbox: Sandbox) -> None:
     def set_beds24_calendar(room_id: int) -> Response:
         """`{"calendar": [{from, to, numAvail, minStay, price1}]}`, as someone in the panel would;
         the product is told which room changed."""
-        ranges = _body().get("calendar")
-        with store.open() as world:
-            room = world.beds24.room(room_id)
-            if room is None:
-                raise KeyError(room_id)
-            if not isinstance(ranges, list):
-                raise ValueError("calendar must be a list of ranges")
-            beds24_queries.set_calendar(world.beds24, room, ranges)
-        beds24_bookings.tell_room(sandbox, room)
+        set_calendar(sandbox, room_id, _body().get("calendar"))
         return jsonify(roomId=room_id)
 
     @bp.post("/beds24/invites")
@@ -92,6 +84,19 @@ def add_routes(bp: Blueprint, sandbox: Sandbox) -> None:
         with store.open() as world:
             change_settings(world.beds24.settings, _body())
         return get_beds24_settings()
+
+
+def set_calendar(sandbox: Sandbox, room_id: object, ranges: object) -> None:
+    """Set nights of a room as in the panel; the product is told which room changed. Raises KeyError
+    for an unknown room, ValueError naming the faulty value."""
+    with sandbox.store.open() as world:
+        room = world.beds24.room(room_id)
+        if room is None:
+            raise KeyError(room_id)
+        if not isinstance(ranges, list):
+            raise ValueError("calendar must be a list of ranges")
+        beds24_queries.set_calendar(world.beds24, room, ranges)
+    beds24_bookings.tell_room(sandbox, room)
 
 
 def change_settings(settings: Beds24Settings, wanted: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ FIELDS = (
     *("arrival", "departure", "firstName", "lastName", "email", "mobile", "status", "price"),
     "roomQty",
 )
+NIGHT_FIELDS = ("numAvail", "price1", "minStay")
 
 
 def add_pages(bp: Blueprint, sandbox: Sandbox) -> None:
@@ -40,6 +41,7 @@ def add_pages(bp: Blueprint, sandbox: Sandbox) -> None:
             choices={k: _pairs(v) for k, v in beds24_control.CHOICES.items()},
             used=used,
             left=left,
+            rooms=[(str(room["id"]), room["name"]) for room in left],
             days=_days(sandbox.clock().date()),
             writes=[_written(write) for write in reversed(writes[-10:])],
             code=code,
@@ -95,6 +97,18 @@ def add_pages(bp: Blueprint, sandbox: Sandbox) -> None:
             abort(404)
         return redirect(url_for("pages.beds24_list"), 303)
 
+    @bp.post("/beds24-calendar")
+    def set_beds24_calendar() -> Answer:
+        """Nights set by hand, as in the panel: what a comparison is there to find."""
+        form = request.form
+        try:
+            beds24_control.set_calendar(sandbox, form.get("room"), [_range(form)])
+        except ValueError as exc:
+            return list_page(str(exc)), 422
+        except KeyError:
+            abort(404)
+        return redirect(url_for("pages.beds24_list"), 303)
+
     @bp.post("/beds24-account")
     def change_beds24_account() -> Answer:
         form = request.form
@@ -130,6 +144,19 @@ def _row(account: Beds24Account, ref: int) -> dict[str, Any]:
         "unit_name": named,
         "room_name": room.name if room else "",
     }
+
+
+def _range(form: Mapping[str, str]) -> dict[str, Any]:
+    """The nights and values of the form; what was left empty stays as it is. Raises ValueError."""
+    found: dict[str, Any] = {"from": form.get("from"), "to": form.get("to") or form.get("from")}
+    for name in NIGHT_FIELDS:
+        text = form.get(name, "").strip()
+        if text:
+            try:
+                found[name] = float(text) if name == "price1" else int(text)
+            except ValueError:
+                raise ValueError(f"{name}: must be a number") from None
+    return found
 
 
 def _days(today: date) -> list[str]:

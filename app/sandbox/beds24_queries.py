@@ -11,12 +11,13 @@ from werkzeug.datastructures import MultiDict
 
 from app.sandbox.beds24_bookings import STATUSES, Invalid
 from app.sandbox.beds24_records import Beds24Account, Beds24Booking, Beds24Room
-from app.sandbox.beds24_wire import days
+from app.sandbox.beds24_wire import PRICES, days
 
 Args = MultiDict[str, str]
 #: cancelled bookings come only to those who ask (§4.1)
 DEFAULT_STATUSES = ("confirmed", "request", "new", "black", "inquiry")
 MAX_DAYS = 731
+CALENDAR_VALUES = ("numAvail", "minStay", *PRICES)
 #: parameter -> field, for lists of values
 LISTS = {
     "id": "id",
@@ -140,10 +141,10 @@ def set_calendar(account: Beds24Account, room: Beds24Room, ranges: list[Any]) ->
             raise Invalid("from", "must be a date YYYY-MM-DD") from None
         if last < first or (last - first).days > MAX_DAYS:
             raise Invalid("to", "must not be before from, nor years after it")
-        values = {name: entry[name] for name in ("numAvail", "minStay", "price1") if name in entry}
+        values = {name: entry[name] for name in CALENDAR_VALUES if name in entry}
         for name, value in values.items():
             good = isinstance(value, int | float) and not isinstance(value, bool)
-            if not good and not (value is None and name == "price1"):
+            if not good and not (value is None and name in PRICES):
                 raise Invalid(name, "must be a number")
         wanted += [(day, values) for day in days(first, last)]
     for day, values in wanted:

@@ -11,6 +11,8 @@ from app.sandbox.beds24_records import Beds24Account, Beds24Booking, Beds24Prope
 #: what "twoNoPersonalData" leaves out
 PERSONAL = ("title", "firstName", "lastName", "email", "phone", "mobile", "comments")
 OWNER = 900_001
+#: a room has up to 16 daily prices (§7)
+PRICES = tuple(f"price{n}" for n in range(1, 17))
 
 
 def instant(moment: float) -> str:
@@ -145,7 +147,8 @@ def calendar(
         if "includeMinStay" in flags:
             values["minStay"] = int(known.get("minStay", 1))
         if "includePrices" in flags:
-            values["price1"] = known.get("price1", record.min_price)
+            prices = {"price1": record.min_price} | known
+            values |= {name: prices[name] for name in PRICES if name in prices}
         latest = ranges[-1] if ranges else None
         if latest is not None and values == {
             k: v for k, v in latest.items() if k not in ("from", "to")

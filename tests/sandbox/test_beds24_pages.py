@@ -83,6 +83,32 @@ def test_the_account(client: FlaskClient) -> None:
     assert client.get("/control/beds24/settings").get_json() == settings
 
 
+def test_nights_are_set_by_hand(client: FlaskClient) -> None:
+    account = client.application.extensions["sandbox"].store
+    today = client.application.extensions["sandbox"].clock().date()
+    form = {
+        "room": "610013",
+        "from": today.isoformat(),
+        "to": "",
+        "numAvail": "-1",
+        "price1": "81.5",
+    }
+
+    def night() -> tuple[int, dict[str, float]]:
+        with account.open(changes=False) as world:
+            room = world.beds24.room("610013")
+            return world.beds24.left(room, today.isoformat()), room.calendar[today.isoformat()]
+
+    assert client.post("/beds24-calendar", data=form).status_code == 303
+    left, said = night()
+    assert (left, said["price1"], "minStay" in said) == (-1, 81.5, False)
+    assert "81.50" in client.get("/beds24-bookings").text
+    for wrong in ({"numAvail": "many"}, {"from": ""}, {"to": "2020-01-01"}):
+        assert client.post("/beds24-calendar", data={**form, **wrong}).status_code == 422
+    assert client.post("/beds24-calendar", data={**form, "room": "1"}).status_code == 404
+    assert night() == (left, said)
+
+
 def test_an_invite_code_is_shown_and_good(client: FlaskClient) -> None:
     page = client.post("/beds24-account/invite").text
     found = re.search(r"<code>([0-9a-f]{32})</code>", page)
