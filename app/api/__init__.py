@@ -6,12 +6,14 @@ from flask import Blueprint, Flask
 
 from app.api import (
     accommodations,
+    alerts,
     audit,
     bookings,
     channel_mappings,
     channel_properties,
     channel_status,
     csv_files,
+    discrepancies,
     events,
     front_desk,
     inventory,
@@ -27,6 +29,7 @@ from app.api import (
     rooms,
     tokens,
     unknown,
+    users,
     webhooks,
 )
 
@@ -52,6 +55,8 @@ NOUNS = (
     channel_mappings.bp,
     channel_status.bp,
     events.bp,
+    users.bp,
+    alerts.bp,
     audit.bp,
 )
 

@@ -65,7 +65,10 @@ def addresses(text: str | None) -> tuple[str, ...]:
 
 
 def _unique(found: Sequence[str]) -> tuple[str, ...]:
-    return tuple({each.lower(): each for each in reversed(found)}.values())[::-1]
+    first: dict[str, str] = {}
+    for each in found:
+        first.setdefault(each.lower(), each)
+    return tuple(first.values())
 
 
 def _addresses(value: str) -> str:
