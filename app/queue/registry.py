@@ -141,9 +141,8 @@ _SPECS = (
         setting="hold_reap_minutes",
     ),
     # Once a night; the later ticks go on with what an earlier one had no time for.
-    JobSpec(
-        "privacy.retain", "app.jobs.privacy.retain", RECONCILIATION, 180, cron="*/10 2-5 * * *"
-    ),
+    JobSpec("privacy.tick", "app.jobs.privacy.tick", MAINTENANCE, 30, cron="*/10 2-5 * * *"),
+    JobSpec("privacy.retain", "app.jobs.privacy.retain", RECONCILIATION, 180),
     JobSpec("maintenance.watch", "app.jobs.maintenance.watch", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec("maintenance.farewell", "app.jobs.maintenance.farewell", MAINTENANCE, 30, prefix="bye"),
     JobSpec("alerts.evaluate", "app.jobs.alerts.evaluate", MAINTENANCE, 60, cron="* * * * *"),
