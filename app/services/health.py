@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from alembic.script import ScriptDirectory
@@ -18,6 +19,8 @@ from app.extensions import db
 from app.queue import status
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 2.0
 OK = "ok"
@@ -45,7 +48,23 @@ def ready() -> list[Check]:
     return [Check(name, _word(name, answer)) for name, answer in asked.items()]
 
 
-def _start(check: Callable[[], str]) -> Future[str]:
+def gather(works: Mapping[str, Callable[[], T]]) -> dict[str, T | None]:
+    """What each of them finds, all at once and within two seconds; None for no answer."""
+    asked = {name: _start(work) for name, work in works.items()}
+    wait(asked.values(), timeout=PATIENCE_SECONDS)
+    found: dict[str, T | None] = {}
+    for name, answer in asked.items():
+        found[name] = None
+        if not answer.done():
+            answer.cancel()
+        elif error := answer.exception():
+            log.warning("health_check_failed", check=name, error=type(error).__name__)
+        else:
+            found[name] = answer.result()
+    return found
+
+
+def _start(check: Callable[[], T]) -> Future[T]:
     # The copied context carries the app into the thread.
     return _threads.submit(contextvars.copy_context().run, check)
 
