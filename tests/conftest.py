@@ -25,9 +25,18 @@ from app.extensions import Base, db, limiter
 from app.factory import create_app
 from app.local.engines import TestEngines, start_test_engines
 from app.services import passwords
+from tests import thrift
 
 TEMPLATE = "turnkey_template"
 TEMPLATE_LOCK = 815_162_342
+CHEAP = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
+CHEAP_NOBODY = CHEAP.hash("nobody's")
+
+
+def pytest_collection_finish() -> None:
+    """Everything that is ever imported has been."""
+    thrift.leave_what_lasts_to_itself()
+    thrift.share_compiled_routes()
 
 
 class Clock:
@@ -228,11 +237,17 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
+@pytest.fixture(autouse=True)
+def cheap_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash that costs no tenth of a second, but for tests that ask for `real_passwords`."""
+    if "real_passwords" not in request.fixturenames:
+        monkeypatch.setattr(passwords, "_hasher", CHEAP)
+        monkeypatch.setattr(passwords, "NOBODY", CHEAP_NOBODY)
+
+
 @pytest.fixture
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hash that costs no tenth of a second, for tests that are about something else."""
-    cheap = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
-    monkeypatch.setattr(passwords, "_hasher", cheap)
+def real_passwords() -> None:
+    """Passwords cost in this test what they cost in earnest."""
 
 
 @pytest.fixture

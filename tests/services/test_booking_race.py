@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import threading
 import time
@@ -28,6 +27,7 @@ from app.models import (
 from app.services import booking_changes, booking_ends, direct_bookings
 from app.services.booking_inputs import BookingChanges
 from app.transaction import transaction
+from tests import forked
 from tests.bookings import ARRIVES, DESK, book, booking, free
 from tests.conftest import Clock
 from tests.factories import make_accommodation, make_property, make_room_type, reload
@@ -189,8 +189,7 @@ def test_two_hundred_in_eight_processes(
     """The rivals' processes have a clock of their own: they book a month from now."""
     kind = make_sold().kind
     settings = make_settings(DATABASE_URL=test_database, REDIS_URL=redis_url, DB_POOL_SIZE="5")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = forked.context()
     lines, processes = [], []
     for _ in range(PROCESSES):
         ours, theirs = context.Pipe()

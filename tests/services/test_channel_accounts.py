@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import threading
@@ -51,6 +50,7 @@ from app.services.channel_properties import ChannelPropertyChanges
 from app.services.channel_tokens import AccountTokens
 from app.services.seals import Renewal
 from app.transaction import transaction
+from tests import forked
 from tests.beds24_live import Beds24Live, beds24_live, make_connection
 from tests.factories import reload
 
@@ -211,8 +211,7 @@ def die_before_saving(settings: config.Settings, row_id: UUID, line: Connection)
 
 @contextlib.contextmanager
 def child(target: Callable[..., None], *args: Any) -> Iterator[tuple[Any, Connection]]:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = forked.context()
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(*args, theirs))
     process.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from uuid import UUID
@@ -19,6 +18,7 @@ from app.models import LockMapping, MappingValidationLog
 from app.services import mapping_log, mappings
 from app.services.audit import Actor
 from app.transaction import transaction
+from tests import forked
 from tests.factories import make_accommodation, make_lock, make_user
 
 RACERS = 20
@@ -55,8 +55,7 @@ def test_twenty_processes_race_for_one_lock(
     user = make_user("admin")
     units = [make_accommodation() for _ in range(RACERS)]
     settings = make_settings(DATABASE_URL=test_database, REDIS_URL=redis_url)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = forked.context()
     lines, racers = [], []
     for unit in units:
         ours, theirs = context.Pipe()

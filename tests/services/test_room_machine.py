@@ -9,7 +9,6 @@ record. `ROOM_MACHINE_EXAMPLES` and `ROOM_MACHINE_STEPS` make the histories more
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import random
 import threading
@@ -55,6 +54,7 @@ from app.services.booking_inputs import BookingChanges, NewBooking
 from app.services.room_closing import Closing
 from app.services.rooms import RoomChanges
 from app.transaction import transaction
+from tests import forked
 from tests.bookings import DESK
 from tests.channels import make_copy
 from tests.conftest import Clock, empty_tables
@@ -523,8 +523,7 @@ def test_two_hundred_deeds_from_four_processes(
         )
     room_status.sync()
     settings_ = make_settings(DATABASE_URL=test_database, REDIS_URL=redis_url, DB_POOL_SIZE="5")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = forked.context()
     lines, processes = [], []
     for number in range(PROCESSES):
         ours, theirs = context.Pipe()

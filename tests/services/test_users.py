@@ -62,7 +62,9 @@ def test_an_inactive_user_does_not_sign_in(app: Flask) -> None:
     assert users.session_user(token) is None
 
 
-def test_an_unknown_address_takes_as_long_as_a_wrong_password(app: Flask) -> None:
+def test_an_unknown_address_takes_as_long_as_a_wrong_password(
+    app: Flask, real_passwords: None
+) -> None:
     users.create("ana@example.org", PASSWORD, "staff")
 
     def seconds(email: str) -> float:
