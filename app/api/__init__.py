@@ -55,6 +55,7 @@ NOUNS = (
     channel_mappings.bp,
     channel_status.bp,
     events.bp,
+    discrepancies.bp,
     users.bp,
     alerts.bp,
     audit.bp,

@@ -68,9 +68,16 @@ class Reading:
         return self.copy is None or self.copy.kind != "stay" or self.copy.status == CANCELLED
 
 
+def require_booking(row: Discrepancy) -> None:
+    """Raises Conflict for a question about the whole property, which no verdict settles."""
+    if not (row.subject.isascii() and row.subject.isdecimal()):
+        raise Conflict("this is settled where it is set up: change one of the two, or dismiss it")
+
+
 def read(row: Discrepancy) -> Reading:
     """Ask the channel for the booking, with no transaction open. Raises Unavailable when it does
     not answer, Conflict when it does and the answer is no booking."""
+    require_booking(row)
     asked_at = clock.utcnow()
     copy: ChannelReservation | None = None
     with _asking():
@@ -88,6 +95,11 @@ def read_many(rows: Sequence[Discrepancy]) -> dict[UUID, Reading | ServiceError]
     found: dict[UUID, Reading | ServiceError] = {}
     by_connection: dict[UUID, list[Discrepancy]] = {}
     for row in rows:
+        try:
+            require_booking(row)
+        except Conflict as error:
+            found[row.id] = error
+            continue
         by_connection.setdefault(row.channel_property_id, []).append(row)
     for connection, wanted in by_connection.items():
         asked_at = clock.utcnow()
@@ -174,6 +186,7 @@ def accept_pms(session: Session, row: Discrepancy) -> None:
 
     Raises Moved when our side is not what was shown, Conflict with every reason why not.
     """
+    require_booking(row)
     if row.reservation_id is None:
         raise Conflict("there is no stay of ours to tell: take theirs, or dismiss it")
     stay, units = booking_changes.lock_booking(session, row.reservation_id)

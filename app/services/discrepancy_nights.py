@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
@@ -135,27 +134,24 @@ def _ours(
     }
 
 
-def _theirs(session: Session, run: Run) -> dict[str, Side | None]:
-    """What was read of these nights after they were found to differ, by subject."""
-    wanted = [(row.subject.rpartition(" ")[0], _day(row)) for row in run]
-    key = tuple_(ChannelCalendarDay.external_id, ChannelCalendarDay.day)
+def _theirs(session: Session, run: Run) -> dict[str, Side]:
+    """The units that were read of these nights after they were found to differ, by subject. Which
+    of a room's prices is ours is the comparison's to know: they are not looked at here."""
+    if run[0].kind != "availability":
+        return {}
     seen = {(row.subject.rpartition(" ")[0], _day(row)): row for row in run}
-    found: dict[str, Side | None] = {}
-    for night in session.scalars(
+    key = tuple_(ChannelCalendarDay.external_id, ChannelCalendarDay.day)
+    nights = session.scalars(
         select(ChannelCalendarDay).where(
             ChannelCalendarDay.channel_property_id == run[0].channel_property_id,
-            key.in_(wanted),
+            key.in_(list(seen)),
         )
-    ):
+    )
+    found: dict[str, Side] = {}
+    for night in nights:
         row = seen[(night.external_id, night.day)]
-        if night.read_at <= row.last_seen_at:
-            continue
-        said: dict[str, Any] = {"available": night.available}
-        if row.kind == "rate":
-            price = None if night.price is None else str(night.price)
-            said = {"price": price, "min_stay": night.min_stay}
-            said["currency"] = (row.theirs or {}).get("currency")
-        found[row.subject] = said
+        if night.read_at > row.last_seen_at:
+            found[row.subject] = {"available": night.available}
     return found
 
 

@@ -503,8 +503,8 @@ class TestDismissing:
     def test_it_is_audited_without_the_guest(self, house: House, stay: Reservation) -> None:
         row = found(house, "guest", stay, guest_name="Ana")
         desk.resolve(row.id, "dismiss", "known", actor=ANA)
-        said = audited(row)[-1]
-        assert (said.actor, said.action) == ("ana@example.org", "resolve")
+        (said,) = [each for each in audited(row) if each.action == "resolve"]
+        assert said.actor == "ana@example.org"
         assert said.before is not None
         assert said.before["theirs"]["guest_name"] == "changed"
         assert said.after == {"status": "dismissed", "action": "dismiss", "note": "known"}

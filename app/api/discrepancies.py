@@ -1,0 +1,137 @@
+"""Discrepancies: what the two sides disagree on, and deciding it; admins only (INTERFACES §5)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+
+from app.api import serializers
+from app.api.bodies import body
+from app.api.tokens import actor
+from app.errors import Invalid, NotFound
+from app.services import discrepancy_desk, discrepancy_lists
+from app.services.discrepancy_lists import DiscrepancyFilter, Row
+from app.services.inputs import Input
+
+bp = Blueprint("discrepancies", __name__, url_prefix="/discrepancies")
+
+#: what a rule in a body may say; pages and order mean nothing there
+RULES = ("kind", "severity", "property_id", "room_type_id", "reservation_id", "external_id", "q")
+
+
+class Verdict(Input):
+    """What is decided; `fingerprint` is that of what was looked at."""
+
+    action: str
+    note: str | None = None
+    fingerprint: str | None = None
+
+
+class Verdicts(Input):
+    """The same for many: either the ids, or the filters of the list."""
+
+    action: str
+    note: str | None = None
+    ids: Annotated[list[UUID], Field(max_length=discrepancy_desk.MOST)] | None = None
+    filter: dict[str, str] | None = None
+
+
+@bp.get("")
+def index() -> ResponseReturnValue:
+    """A page of discrepancies, those opened last first."""
+    page = discrepancy_lists.search(DiscrepancyFilter.from_args(request.args))
+    return serializers.listing("discrepancies", page, _discrepancy)
+
+
+@bp.get("/<uuid:discrepancy_id>")
+def show(discrepancy_id: UUID) -> ResponseReturnValue:
+    return _answer(discrepancy_id)
+
+
+@bp.post("/<uuid:discrepancy_id>/resolve")
+def resolve(discrepancy_id: UUID) -> ResponseReturnValue:
+    """Carry out a verdict; 409 when it is decided already, has changed, or cannot be done."""
+    wanted = body(Verdict)
+    discrepancy_desk.resolve(
+        discrepancy_id,
+        wanted.action,
+        wanted.note,
+        actor=actor(),
+        seen=wanted.fingerprint,
+    )
+    return _answer(discrepancy_id)
+
+
+@bp.post("/resolve")
+def resolve_many() -> ResponseReturnValue:
+    """The same verdict for many; says of each what became of it."""
+    wanted = body(Verdicts)
+    if (wanted.ids is None) == (wanted.filter is None):
+        raise Invalid("either ids or filter is needed")
+    ids = wanted.ids if wanted.ids is not None else _matching(wanted.filter or {})
+    outcome = discrepancy_desk.resolve_many(ids, wanted.action, wanted.note, actor=actor())
+    return jsonify(
+        resolved=[str(each) for each in outcome.resolved],
+        skipped=[{"id": str(each.id), "reason": each.reason} for each in outcome.skipped],
+    )
+
+
+def _matching(given: dict[str, str]) -> list[UUID]:
+    """The open ones a rule names. Raises Invalid for no rule, an unknown one, or too many."""
+    for name in given:
+        if name not in RULES:
+            raise Invalid.field(f"filter.{name}", "is not a known filter")
+    if not any(given.values()):
+        raise Invalid.field("filter", "must name a rule: all at once is not decided blindly")
+    found = discrepancy_lists.matching_ids(
+        DiscrepancyFilter.from_args(given), discrepancy_desk.MOST + 1
+    )
+    if len(found) > discrepancy_desk.MOST:
+        raise Invalid.field("filter", f"must match at most {discrepancy_desk.MOST}")
+    return found
+
+
+def _answer(discrepancy_id: UUID) -> ResponseReturnValue:
+    found = discrepancy_lists.read(discrepancy_id)
+    if found is None:
+        raise NotFound(discrepancy_desk.NOT_FOUND)
+    return jsonify(_discrepancy(found))
+
+
+def _discrepancy(each: Row) -> serializers.Json:
+    row = each.row
+    return {
+        "id": str(row.id),
+        "property_id": str(each.property_id),
+        "channel_property_id": str(row.channel_property_id),
+        "kind": row.kind,
+        "subject": row.subject,
+        "reservation_id": _text(row.reservation_id),
+        "external_id": row.external_id,
+        "room_type_id": _text(row.room_type_id),
+        "first_day": serializers.day(row.first_day),
+        "last_day": serializers.day(row.last_day),
+        "status": row.status,
+        "severity": row.severity,
+        "reason": row.reason,
+        "ours": row.ours,
+        "theirs": row.theirs,
+        "fingerprint": row.fingerprint,
+        "note": row.note,
+        "action": row.action,
+        "opened_at": serializers.instant(row.opened_at),
+        "last_seen_at": serializers.instant(row.last_seen_at),
+        "last_run_id": _text(row.last_run_id),
+        "times_opened": row.times_opened,
+        "closed_at": serializers.instant(row.closed_at),
+        "closed_by": row.closed_by,
+        "created_at": serializers.instant(row.created_at),
+    }
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
