@@ -145,6 +145,7 @@ _SPECS = (
     JobSpec("privacy.retain", "app.jobs.privacy.retain", RECONCILIATION, 180),
     JobSpec("maintenance.watch", "app.jobs.maintenance.watch", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec("maintenance.farewell", "app.jobs.maintenance.farewell", MAINTENANCE, 30, prefix="bye"),
+    JobSpec("metrics.collect", "app.jobs.metrics.collect", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec("alerts.evaluate", "app.jobs.alerts.evaluate", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec("alerts.send", "app.jobs.alerts.send", MAINTENANCE, 110),
     JobSpec("alerts.guard", "app.jobs.alerts.guard", MAINTENANCE, 60),

@@ -15,7 +15,6 @@ from app.models import ProcessHeartbeat
 from app.services import (
     accommodation_sync,
     alert_watch,
-    channel_status,
     credentials,
     event_batches,
     events,
@@ -53,7 +52,6 @@ WATCHERS: dict[str, Callable[[datetime], int]] = {
     "pins": lambda now: pin_upkeep.mend(now),
     "late": lambda now: credentials.watch_deadlines(now),
     "locks": lambda now: lock_health.watch(now),
-    "channels": lambda now: channel_status.store_failures(now),
 }
 
 

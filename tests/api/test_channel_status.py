@@ -12,7 +12,7 @@ from sqlalchemy import event as sa_event
 
 from app.extensions import db
 from app.models import Accommodation, ChannelMapping, ChannelProperty, Property
-from app.services import maintenance
+from app.services import metric_points
 from app.transaction import transaction
 from tests.api.conftest import Call, Headers
 from tests.conftest import Clock
@@ -180,10 +180,9 @@ def test_the_column_follows_what_is_counted(api: Call, clock: Clock) -> None:
             ids = (connection.id, quiet.id)
             return [session.get_one(ChannelProperty, id_).failed_events_24h for id_ in ids]
 
-    assert maintenance.watch()["channels"] == 2
+    metric_points.collect()
     assert stored() == [2, 0]
     assert status(api, house)["failed_events_24h"] == 2
-    assert maintenance.watch()["channels"] == 0
     clock.move(hours=25)
-    maintenance.watch()
+    metric_points.collect()
     assert stored() == [0, 0]
