@@ -23,7 +23,6 @@ WORDS: dict[str, Any] = {
     "is required": _l("Fill this in"),
     "must not be empty": _l("Fill this in"),
     "must be text": _l("Write this as text"),
-    "must be an e-mail address": _l("Write an e-mail address"),
     "somebody has this address already": _l("Somebody has this address already"),
     "must not be made of the e-mail address": _l("Choose one without your e-mail address in it"),
     "is one of those that are guessed first": _l(
@@ -54,6 +53,9 @@ WORDS: dict[str, Any] = {
     "no such accommodation": _l("This accommodation does not exist any more"),
     "belongs to another property": _l("This room type belongs to another property"),
     "needs beds24_room_id as well": _l("Fill in the Beds24 room as well"),
+    "must be e-mail addresses, separated by commas": _l(
+        "Write e-mail addresses, separated by commas"
+    ),
     "this device is registered already": _l("This device is registered already"),
     "another accommodation has this id": _l("Another accommodation has this id"),
     "another accommodation has this unit": _l("Another accommodation has this unit"),
