@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from app import clock
 from app.domain import calendar_comparison
 from app.services import (
     availability,
@@ -90,7 +89,7 @@ class AvailabilityComparison:
 
 def _counted(session: Session, house: House) -> dict[UUID, dict[date, int]]:
     """Free units by the one function that bookings and pushes use as well (C-29)."""
-    first, last = channel_calendars.horizon(clock.local_today(house.timezone))
+    first, last = channel_calendars.horizon(house.today)
     found = availability.nights(session, house.room_type_ids, first, last + _DAY)
     return {
         id_: {night.date: night.available for night in found.get(id_, ())}

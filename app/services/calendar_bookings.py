@@ -22,7 +22,7 @@ from app.integrations.channels import ChannelReservation
 from app.integrations.channels.beds24 import Beds24Client
 from app.models import Accommodation, MaintenanceBlock, Reservation
 from app.models.columns import among
-from app.services import availability, rate_limits
+from app.services import availability
 from app.services.calendar_readings import Room
 from app.services.outbound_places import CHANNEL
 
@@ -44,10 +44,8 @@ def read(client: Beds24Client, nights: Mapping[str, Collection[date]]) -> Live:
     days = [day for each in nights.values() for day in each]
     if not days:
         return Live()
-    with rate_limits.bulk():
-        answer = client.sweep(
-            min(days), max(days), known={}, rooms=sorted(ref for ref in nights if nights[ref])
-        )
+    rooms = sorted(ref for ref in nights if nights[ref])
+    answer = client.sweep(min(days), max(days), known={}, rooms=rooms)
     taking = [
         copy
         for copy in answer.reservations

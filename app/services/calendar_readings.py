@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import aliased
@@ -13,13 +14,12 @@ from sqlalchemy.orm import aliased
 from app import clock
 from app.domain import channel_rooms
 from app.domain.date_ranges import Range, clipped, nights
-from app.errors import Unavailable
 from app.integrations.channels import ItemError
 from app.integrations.channels.beds24 import Beds24Client
 from app.integrations.channels.beds24_calendar import Nights
 from app.integrations.errors import Unreadable
-from app.models import ChannelMapping, ChannelProperty, Property, RoomType
-from app.services import channel_calendars, rate_limits
+from app.models import ChannelMapping, RoomType
+from app.services import channel_calendars, reconciliation_turns
 from app.services.channel_calendars import Night
 from app.services.outbound_places import CHANNEL
 from app.services.reconciliation_rows import Work
@@ -48,8 +48,12 @@ class House:
     connection: UUID
     property_ref: str
     currency: str
-    timezone: str
+    zone: ZoneInfo
     rooms: tuple[Room, ...]
+
+    @property
+    def today(self) -> date:
+        return clock.utcnow().astimezone(self.zone).date()
 
     @property
     def room_type_ids(self) -> list[UUID]:
@@ -93,42 +97,25 @@ class Calendars:
 
 def house_of(work: Work) -> House:
     """The property of a run. Raises Unavailable when it is not connected any more."""
+    place = reconciliation_turns.connection(work.property_id)
     with transaction() as session:
-        found = session.execute(
-            select(
-                ChannelProperty.id,
-                ChannelProperty.channel_property_id,
-                Property.currency,
-                Property.timezone,
-            )
-            .join(Property, Property.id == ChannelProperty.property_id)
-            .where(
-                Property.id == work.property_id,
-                ChannelProperty.channel_name == CHANNEL,
-                ChannelProperty.status != "inactive",
-            )
-        ).first()
-        if found is None:
-            raise Unavailable("this property is not connected to Beds24 any more")
         rooms = [
             Room(id_, name, ref, int(channel_rooms.split(rate or "")[1] or 1))
-            for id_, name, ref, rate in session.execute(_mapped(found[0]))
+            for id_, name, ref, rate in session.execute(_mapped(place.id))
         ]
-    return House(found[0], found[1], found[2], found[3], tuple(rooms))
+    return House(place.id, place.ref, place.currency, place.zone, tuple(rooms))
 
 
 def read(client: Beds24Client, house: House) -> Calendars:
-    """The next 365 nights of every mapped room (B24R-11), in as few calls as can be and leaving
-    credits to the urgent.
+    """The next 365 nights of every mapped room (B24R-11), in as few calls as can be.
 
     Raises IntegrationError; Unreadable when a mapped room is missing in the answer, which then
     proves nothing about the others either.
     """
     asked = clock.utcnow()
-    first, last = channel_calendars.horizon(clock.local_today(house.timezone))
+    first, last = channel_calendars.horizon(house.today)
     refs = [room.room_ref for room in house.rooms]
-    with rate_limits.bulk():
-        said = client.calendars(refs, first, last) if refs else {}
+    said = client.calendars(refs, first, last) if refs else {}
     missing = [ref for ref in refs if ref not in said]
     if missing:
         named = ", ".join(missing[:5])

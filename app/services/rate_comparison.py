@@ -12,7 +12,6 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app import clock
 from app.domain import calendar_comparison
 from app.domain.calendar_comparison import Price
 from app.domain.findings import Finding
@@ -24,7 +23,6 @@ from app.services import (
     calendar_readings,
     channel_calendars,
     outbound,
-    rate_limits,
     vendors,
 )
 from app.services.calendar_motion import Told
@@ -67,9 +65,7 @@ class RateComparison:
         with transaction() as session:
             priced = _priced(session, house)
         calendars = calendar_readings.read(client, house)
-        with rate_limits.bulk():
-            currency = client.currency(house.property_ref)
-        return Reading(calendars, priced, currency)
+        return Reading(calendars, priced, client.currency(house.property_ref))
 
     def plan(self, work: Work, reading: Reading) -> Plan:
         """What is told again, what a person has to look at, and what is left to the next run; the
@@ -101,7 +97,7 @@ class RateComparison:
 
 
 def _priced(session: Session, house: House) -> dict[UUID, dict[date, Price]]:
-    first, last = channel_calendars.horizon(clock.local_today(house.timezone))
+    first, last = channel_calendars.horizon(house.today)
     found: dict[UUID, dict[date, Price]] = {id_: {} for id_ in house.room_type_ids}
     rows = session.execute(
         select(Rate.room_type_id, Rate.date, Rate.price, Rate.min_stay).where(

@@ -9,10 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from app.errors import Conflict
 from app.integrations.errors import IntegrationError, RateLimited, Unreadable
-from app.models import ChannelCalendarDay, ChannelEvent
+from app.models import ChannelCalendarDay, ChannelEvent, ReconciliationLog
 from app.sandbox import beds24_bookings
-from app.services import calendar_motion, outbound
+from app.services import calendar_motion, outbound, reconciliation
 from app.services.availability_comparison import AvailabilityComparison
 from app.transaction import transaction
 from tests.calendars import (
@@ -270,6 +271,50 @@ class TestReadings:
         planned = plan(sold)
         set_there(channel, ROOM, {NIGHT + DAY: {"numAvail": UNITS - 1}})
         assert plan(sold).hash != planned.hash
+
+
+class TestRuns:
+    """From end to end, as the schedule and people start them."""
+
+    def start(self, sold: Sold, **options: Any) -> ReconciliationLog:
+        run_id = reconciliation.start(
+            "beds24_availability", trigger="manual", property_id=sold.house.id, **options
+        )
+        reconciliation.run(run_id)
+        return reconciliation.get(run_id)
+
+    def test_a_run(self, sold: Sold, channel: Channel, clock: Clock) -> None:
+        set_there(channel, ROOM, {NIGHT: {"numAvail": UNITS - 1}, NIGHT + DAY: {"numAvail": 0}})
+        row = self.start(sold)
+        assert (row.status, row.fetched, row.updated, row.flagged, row.errors) == (
+            "success", 365, 1, 1, 0,
+        )  # fmt: skip
+        assert [each.last_run_id for each in found()] == [row.id]
+        deliver_all(clock)
+        assert there(channel) == UNITS
+
+    def test_exactly_the_plan_that_was_shown(
+        self, sold: Sold, channel: Channel, clock: Clock
+    ) -> None:
+        set_there(channel, ROOM, {NIGHT: {"numAvail": UNITS - 1}})
+        dry = self.start(sold, dry_run=True)
+        assert (dry.status, dry.plan is not None, events()) == ("success", True, [])
+        set_there(channel, ROOM, {NIGHT + DAY: {"numAvail": UNITS - 1}})
+        with pytest.raises(Conflict, match="world has changed"):
+            reconciliation.apply(dry.id, dry.plan_hash or "")
+        set_there(channel, ROOM, {NIGHT + DAY: {"numAvail": UNITS}})
+        applied = reconciliation.apply(dry.id, dry.plan_hash or "")
+        reconciliation.run(applied)
+        assert (reconciliation.get(applied).status, len(events())) == ("success", 1)
+
+    def test_a_part_of_an_answer_changes_nothing(self, sold: Sold, channel: Channel) -> None:
+        make_sold(sold.house, connection=sold.connection, room_ref="610099", name="New")
+        set_there(channel, ROOM, {NIGHT: {"numAvail": UNITS - 1}, NIGHT + DAY: {"numAvail": 0}})
+        row = self.start(sold)
+        assert (row.status, row.error_kind) == ("failed", "unreadable")
+        assert (events(), found(), audited()) == ([], [], [])
+        with transaction() as session:
+            assert session.scalar(select(func.count()).select_from(ChannelCalendarDay)) == 0
 
 
 def test_what_is_told_in_vain_is_flagged(sold: Sold, channel: Channel, clock: Clock) -> None:
