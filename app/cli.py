@@ -27,6 +27,7 @@ from app.services import (
     event_desk,
     pin_audit,
     reconciliation,
+    retention,
     room_status,
     seals,
     second_factor,
@@ -49,11 +50,22 @@ schedule = AppGroup("schedule", help="When periodic jobs run.")
 pins = AppGroup("pins", help="PINs on the locks.")
 events = AppGroup("events", help="What channels sent us.")
 rooms = AppGroup("rooms", help="The status of the rooms.")
+privacy = AppGroup("privacy", help="What is kept about guests, and for how long.")
 
 
 def register(app: Flask) -> None:
     """Add the commands to `flask --app wsgi`."""
-    for command in (users, schedule, pins, events, rooms, reconcile, consistency_check, reseal):
+    for command in (
+        users,
+        schedule,
+        pins,
+        events,
+        rooms,
+        privacy,
+        reconcile,
+        consistency_check,
+        reseal,
+    ):
         app.cli.add_command(command)
     if app.extensions["settings"].sandbox:
         app.cli.add_command(importlib.import_module(OPTIONAL).group)
@@ -270,6 +282,19 @@ def events_replay(event_ids: tuple[UUID, ...]) -> None:
 def events_ignore(event_ids: tuple[UUID, ...], reason: str) -> None:
     """Close failed events."""
     _each("Ignored", event_ids, lambda id_: event_desk.ignore(id_, reason, actor=OPERATOR))
+
+
+@privacy.command("retain")
+@click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
+@told
+def privacy_retain(dry_run: bool) -> None:
+    """Remove what is older than its limit, as each night does."""
+    found = retention.preview() if dry_run else retention.run(actor=OPERATOR)
+    for step, rows in found.items():
+        if rows:
+            click.echo(f"{step}: {rows}")
+    total = sum(found.values())
+    click.echo(f"{total} {'would go' if dry_run else 'removed or emptied'}.")
 
 
 @rooms.command("sync")

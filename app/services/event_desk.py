@@ -30,6 +30,7 @@ MOST = 5000
 AT_ONCE = 500
 MAX_REASON = 500
 NOT_FOUND = "no such event"
+EMPTIED = "what the event carried was removed: there is nothing to process again"
 IN_FLIGHT = (EventStatus.RECEIVED, EventStatus.PROCESSING)
 
 
@@ -45,6 +46,8 @@ class Deed:
         """Why an event in this state is refused."""
         if status in IN_FLIGHT or status == EventStatus.RETRYING:
             return f"the event is in flight ({status})"
+        if status in self.allowed:
+            return EMPTIED
         return f"the event is {status}; only {' or '.join(self.allowed)} ones can be {self.past}"
 
     @property
@@ -166,6 +169,7 @@ def portion(
                 ChannelEvent.direction,
                 ChannelEvent.attempts,
                 ChannelEvent.last_error_kind,
+                ChannelEvent.emptied_at,
             )
             .where(among(ChannelEvent.id, ids))
             .order_by(ChannelEvent.id)
@@ -189,7 +193,7 @@ def portion(
 
 
 def _fits(deed: Deed, row: Any) -> bool:
-    return row.status in deed.allowed
+    return row.status in deed.allowed and not (deed.requeues and row.emptied_at is not None)
 
 
 def _change(session: Session, deed: Deed, ids: Sequence[UUID]) -> set[UUID]:

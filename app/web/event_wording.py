@@ -13,6 +13,7 @@ from flask_babel.speaklater import LazyString
 from app.domain.event_causes import Cause
 from app.models import ChannelEvent, EventBatch, Reservation
 from app.services import list_args
+from app.services.event_desk import EMPTIED
 from app.services.event_filters import EventFilter
 from app.services.event_plans import PARTNER
 from app.services.event_views import PIN_ORDERS
@@ -227,6 +228,8 @@ def left_out(reason: str) -> str:
     """Why one of many was left as it is, in the language of the page."""
     if reason.startswith("no such"):
         return _("it is not there any more")
+    if reason == EMPTIED:
+        return _("what it carried was removed to protect the guest")
     return _("somebody was faster, or it went on by itself")
 
 

@@ -172,7 +172,10 @@ def _show(found: event_views.Detail, version: str, poll: int) -> Response:
             else []
         ),
         can={
-            deed.verb: admin and event.status in deed.allowed for deed in event_desk.DEEDS.values()
+            deed.verb: admin
+            and event.status in deed.allowed
+            and not (deed.requeues and event.emptied_at is not None)
+            for deed in event_desk.DEEDS.values()
         },
         zone=found.row.house.timezone,
         version=version,
