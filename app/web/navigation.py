@@ -73,7 +73,12 @@ GROUPS = (
 )
 FRONT_DESK = GROUPS[0]
 #: pages that are a view of another entry's
-PART_OF = {"availability": "rooms", "maintenance_blocks": "rooms", "rates": "rooms"}
+PART_OF = {
+    "availability": "rooms",
+    "maintenance_blocks": "rooms",
+    "rates": "rooms",
+    "privacy": "settings",
+}
 
 
 def groups() -> list[Group]:
