@@ -55,6 +55,19 @@ _SAID = {
 }
 
 
+SETUP = "this is settled where it is set up: change one of the two, or dismiss it"
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """Why a side cannot be taken: `why` is for pages that say it in another language, `message` a
+    sentence, `who` whom it names."""
+
+    why: str
+    message: str
+    who: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The booking as the channel has it; without a `copy` it has none."""
@@ -68,10 +81,15 @@ class Reading:
         return self.copy is None or self.copy.kind != "stay" or self.copy.status == CANCELLED
 
 
+def is_booking(row: Discrepancy) -> bool:
+    """Whether it is about a booking, and not about the whole property."""
+    return row.subject.isascii() and row.subject.isdecimal()
+
+
 def require_booking(row: Discrepancy) -> None:
     """Raises Conflict for a question about the whole property, which no verdict settles."""
-    if not (row.subject.isascii() and row.subject.isdecimal()):
-        raise Conflict("this is settled where it is set up: change one of the two, or dismiss it")
+    if not is_booking(row):
+        raise Conflict(SETUP)
 
 
 def read(row: Discrepancy) -> Reading:
@@ -191,11 +209,10 @@ def accept_pms(session: Session, row: Discrepancy) -> None:
         raise Conflict("there is no stay of ours to tell: take theirs, or dismiss it")
     stay, units = booking_changes.lock_booking(session, row.reservation_id)
     discrepancy_sides.check(row, ours=discrepancy_sides.of_stay(units))
-    reasons = against_telling(
-        row.kind, row.ours, row.theirs, units, session.get_one(Property, stay.property_id)
-    )
+    currency = session.get_one(Property, stay.property_id).currency
+    reasons = against_telling(row.kind, row.theirs, units, currency)
     if reasons:
-        raise Conflict("; ".join(reasons))
+        raise Conflict("; ".join(each.message for each in reasons))
     over = all(each.status in outbound.GONE for each in units)
     verb: outbound.Verb = "cancel" if over else "update"
     if row.kind == "missing":
@@ -209,29 +226,29 @@ def accept_pms(session: Session, row: Discrepancy) -> None:
 
 
 def against_telling(
-    kind: str,
-    ours: Side | None,
-    theirs: Side | None,
-    units: Sequence[Reservation],
-    house: Property,
-) -> list[str]:
-    """Why the channel cannot be made to have ours; empty when it can."""
+    kind: str, theirs: Side | None, units: Sequence[Reservation], currency: str
+) -> list[Against]:
+    """Why the channel cannot be made to have ours; empty when it can. `currency` is the house's."""
     first = units[0]
     owner = booking_changes.as_booking(first).owner
     if owner is not None and kind != "room":
-        return [f"the booking is from {owner}: change it in {owner}"]
+        return [Against("owner", f"the booking is from {owner}: change it in {owner}", owner)]
     if kind == "missing":
         if first.source != "direct":
-            return [f"the booking was made in {LABEL}: make it there again, or take theirs"]
+            said = f"the booking was made in {LABEL}: make it there again, or take theirs"
+            return [Against("made_there", said)]
         if all(each.status in outbound.GONE for each in units):
-            return ["the stay is over here too: there is nothing to tell"]
+            return [Against("over", "the stay is over here too: there is nothing to tell")]
     if kind == "status" and (theirs or {}).get("status") == CANCELLED:
-        return [f"{LABEL} has cancelled it, and only there can it be brought back"]
+        said = f"{LABEL} has cancelled it, and only there can it be brought back"
+        return [Against("cancelled_there", said)]
+    if kind == "status" and not all(each.status in outbound.GONE for each in units):
+        return [Against("status_there", f"{LABEL} is not told a status: accept it there")]
     if kind in ("amount", "currency"):
         if first.amount is None:
-            return ["we have no amount to tell"]
-        if first.currency not in (None, house.currency):
-            return [f"{LABEL} takes amounts in {house.currency} only"]
+            return [Against("no_amount", "we have no amount to tell")]
+        if first.currency not in (None, currency):
+            return [Against("currency", f"{LABEL} takes amounts in {currency} only", currency)]
     return []
 
 

@@ -22,10 +22,14 @@ from app.models import (
 )
 from app.models.columns import among
 from app.services import discrepancy_lists
+from app.services.discrepancies import OPEN
 from app.services.discrepancy_lists import SORTS, STATUSES, DiscrepancyFilter
 from app.services.discrepancy_nights import KINDS as NIGHTS
 from app.services.paging import Page
 from app.transaction import transaction
+
+#: open rows that are counted beside the navigation entry; it stands on every page
+MANY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,14 @@ def of(rows: Sequence[Discrepancy]) -> Card:
         len(rows),
         rows[-1].last_day,
     )
+
+
+def open_count() -> int:
+    """How many decisions wait, as far as `MANY` open rows hold them: for the navigation."""
+    few = select(Discrepancy.id).where(Discrepancy.status == OPEN).limit(MANY)
+    grouped = _grouped([Discrepancy.id.in_(few)])
+    with transaction() as session:
+        return session.scalar(select(func.count()).select_from(grouped)) or 0
 
 
 def _grouped(where: Sequence[ColumnElement[bool]]) -> Any:

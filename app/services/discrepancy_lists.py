@@ -1,7 +1,8 @@
-"""Find discrepancies, row by row: pages, rules, and how many are open."""
+"""Find discrepancies, row by row: pages, and what a rule is about."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,16 +25,16 @@ from app.models import (
     Reservation,
     RoomType,
 )
+from app.models.columns import among
 from app.models.reconciliation import DISCREPANCY_KINDS
 from app.services import list_args, list_search
 from app.services.discrepancies import OPEN
+from app.services.discrepancy_nights import fewer
 from app.services.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, page_args
 from app.transaction import transaction
 
 STATUSES = ("open", "resolved", "dismissed")
 SEVERITIES = ("high", "medium", "low")
-#: open ones counted beside the navigation entry; a longer list says so where it is looked at
-MANY = 99
 SORTS: Mapping[str, Any] = {
     "opened_at": Discrepancy.opened_at,
     "created_at": Discrepancy.created_at,
@@ -155,11 +156,29 @@ def matching_ids(filters: DiscrepancyFilter, most: int) -> list[UUID]:
         )
 
 
-def open_count() -> int:
-    """How many are open, counted no further than one more than `MANY`."""
-    few = select(Discrepancy.id).where(Discrepancy.status == OPEN).limit(MANY + 1).subquery()
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Open ones that are alike: their kind, by how many units the channel has fewer, and where."""
+
+    kind: str
+    fewer: int
+    room_type: str | None
+    count: int
+
+
+def groups(ids: Sequence[UUID]) -> list[Group]:
+    """What these are about, the most numerous first; one statement."""
+    counts: Counter[tuple[str, int, str | None]] = Counter()
     with transaction() as session:
-        return session.scalar(select(func.count()).select_from(few)) or 0
+        found = session.execute(
+            select(Discrepancy, RoomType.name)
+            .outerjoin(RoomType, RoomType.id == Discrepancy.room_type_id)
+            .where(among(Discrepancy.id, ids))
+        )
+        for row, name in found:
+            nights = row.kind == "availability"
+            counts[(row.kind, fewer(row.ours, row.theirs) if nights else 0, name)] += 1
+    return [Group(*key, number) for key, number in counts.most_common()]
 
 
 def compared_at(property_id: UUID | None) -> datetime | None:

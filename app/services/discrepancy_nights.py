@@ -22,6 +22,9 @@ from app.services.rates import NewRate
 
 KINDS = ("availability", "rate")
 NIGHT = timedelta(days=1)
+UNSOLD = "the channel has as many units left or more: what is sold or blocked here cannot be unsold"
+NO_PRICE = "we have no price for the night to tell"
+NO_PRICE_THERE = "the channel has no price for the night: there is none to take"
 #: nights of one decision, in order
 Run = Sequence[Discrepancy]
 
@@ -51,7 +54,7 @@ def accept_channel(session: Session, run: Run, actor: Actor) -> None:
     if run[0].kind == "rate":
         theirs = run[0].theirs or {}
         if theirs.get("price") is None:
-            raise Conflict("the channel has no price for the night: there is none to take")
+            raise Conflict(NO_PRICE_THERE)
         rates.put(
             NewRate(
                 room_type_id=room_type_id,
@@ -64,9 +67,7 @@ def accept_channel(session: Session, run: Run, actor: Actor) -> None:
         return
     missing = fewer(run[0].ours, run[0].theirs)
     if missing <= 0:
-        raise Conflict(
-            "the channel has more units left: what is sold or blocked here cannot be unsold"
-        )
+        raise Conflict(UNSOLD)
     maintenance_blocks.create(
         NewBlock(
             room_type_id=room_type_id,
@@ -94,7 +95,7 @@ def accept_pms(session: Session, run: Run) -> None:
         outbound.availability_changed(session, [room_type_id], first, last)
         return
     if (run[0].ours or {}).get("price") is None:
-        raise Conflict("we have no price for the night to tell")
+        raise Conflict(NO_PRICE)
     outbound.rates_changed(session, room_type_id, first, last)
 
 
