@@ -88,6 +88,9 @@ class Comparison(Protocol):
 #: kind -> what compares it
 KINDS: dict[str, str] = {
     "stays": "app.services.stays_comparison:StaysComparison",
+    "beds24_bookings": "app.services.booking_comparison:BookingComparison",
+    "beds24_availability": "app.services.availability_comparison:AvailabilityComparison",
+    "beds24_rates": "app.services.rate_comparison:RateComparison",
 }
 
 

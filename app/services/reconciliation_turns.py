@@ -114,12 +114,13 @@ def give_way(property_id: UUID | None, started_at: datetime) -> datetime | None:
 def credits_back(property_id: UUID | None, error: RateLimited) -> datetime:
     """When a run that was refused a call can have its credits, the reserve of the urgent aside."""
     now = clock.utcnow()
-    until = now + rate_limits.pause_after(error, 1)
+    seconds = rate_limits.REFUSED.delays[0] if error.retry_after is None else error.retry_after
+    until = now + timedelta(seconds=max(seconds, 1))
     with transaction() as session:
         bucket = _connection_id(session, property_id)
     if bucket is not None:
         wait = rate_limits.check(bucket, now=now, reserve=rate_limits.RESERVE)
-        until = now + timedelta(seconds=1) if wait is None else wait.until
+        until = until if wait is None else max(until, wait.until)
     return until
 
 

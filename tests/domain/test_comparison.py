@@ -19,14 +19,16 @@ STATUSES = [status.value for status in ReservationStatus]
 
 
 def ours(**fields: Any) -> Ours:
-    said: dict[str, Any] = {"status": "confirmed", "home": "h", "room": "r1", "room_type": "t", "guest": "Ana Sá",
+    said: dict[str, Any] = {
+            "status": "confirmed", "home": "h", "room": "r1", "room_type": "t", "guest": "Ana Sá",
             "amount": Decimal(200), "currency": "EUR", "check_in": IN,
             "check_out": OUT}  # fmt: skip
     return Ours(**(said | fields))
 
 
 def theirs(**fields: Any) -> Theirs:
-    said: dict[str, Any] = {"status": "confirmed", "home": "h", "room": "r1", "room_type": "t", "guest": "Ana Sá",
+    said: dict[str, Any] = {
+            "status": "confirmed", "home": "h", "room": "r1", "room_type": "t", "guest": "Ana Sá",
             "amount": Decimal(200), "currency": "EUR", "units": 1, "check_in": IN,
             "check_out": OUT}  # fmt: skip
     return Theirs(**(said | fields))

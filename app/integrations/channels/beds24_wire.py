@@ -64,6 +64,7 @@ WHOLE_NAME = ("name", "fullName", "guest_name")
 EMAIL = ("email", "guestEmail", "guest_email")
 PHONE = ("mobile", "phone", "guestMobile", "guestPhone", "guest_phone")
 UNITS = ("roomQty", "units", "qty")
+PRICE = ("price", "amount", "totalPrice")
 ADULTS, CHILDREN = ("numAdult", "numAdults", "adults"), ("numChild", "numChildren", "children")
 
 MAX_UNITS = 99
@@ -249,10 +250,19 @@ def _price(item: Mapping[str, Any], *, cancelled: bool) -> Decimal | None:
     """The price; a wrong one counts as not said. A cancelled booking's 0 is what Beds24 writes over
     the sum that was agreed (§8.1), and no news about it."""
     try:
-        found = money("price", first(item, ("price", "amount", "totalPrice")))
+        found = money("price", first(item, PRICE))
     except Unreadable:
         return None
     return None if cancelled and found == 0 else found
+
+
+def price_fault(item: Mapping[str, Any]) -> str | None:
+    """What is wrong with a price that `parse_booking` counts as not said; None when nothing is."""
+    try:
+        money("price", first(item, PRICE))
+    except Unreadable as fault_:
+        return fault_.message
+    return None
 
 
 def _partner(item: Mapping[str, Any]) -> str | None:
