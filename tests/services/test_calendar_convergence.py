@@ -137,7 +137,7 @@ PRICED = text("""
       FROM room_types, generate_series(CAST(:first AS date), :last, interval '1 day') AS day
 """)
 NO_CHECKS = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
