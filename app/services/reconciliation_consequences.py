@@ -24,12 +24,13 @@ _SLEEPING = (*NEEDS_PIN, ReservationStatus.PENDING)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a plan does to one stay: it `ends`, `moves` to other nights or another room, or
-    `begins`, in the room `accommodation_id` where that is known and the stay is not here yet."""
+    """What a plan does to one stay: it `ends`, `moves` to other nights or another room (`leaves`
+    its own), or `begins`, in `accommodation_id` where the stay is not here yet."""
 
     reservation_id: UUID | None = None
     ends: bool = False
     moves: bool = False
+    leaves: bool = False
     begins: bool = False
     accommodation_id: UUID | None = None
 
@@ -40,13 +41,14 @@ def count(session: Session, changes: Iterable[Change]) -> dict[str, int]:
     found = list(changes)
     ending = {c.reservation_id for c in found if c.ends and c.reservation_id}
     moving = {c.reservation_id for c in found if c.moves and c.reservation_id}
+    leaving = {c.reservation_id for c in found if c.leaves and c.reservation_id}
     begun = {c.reservation_id for c in found if c.begins and c.reservation_id}
     rooms = [c.accommodation_id for c in found if c.begins and c.accommodation_id]
     return {
         "pins_revoked": _pins(session, ending),
         "pins_moved": _pins(session, moving),
         "pins_new": _doors_of(session, begun) + _doors(session, rooms),
-        "rooms_freed": _rooms(session, ending | moving),
+        "rooms_freed": _rooms(session, ending | leaving),
     }
 
 

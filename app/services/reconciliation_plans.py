@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain import change_detection, safety_brake
-from app.domain.states import FRONT_DESK, ReservationStatus
+from app.domain.states import FRONT_DESK, NEEDS_PIN, ReservationStatus
 from app.models import Reservation
-from app.services import reservation_rows, reservations
+from app.services import reconciliation_consequences, reservation_rows, reservations
+from app.services.reconciliation_consequences import Change
 from app.services.reconciliation_kinds import Plan
 from app.services.reconciliation_reading import ACTIVE, Reading
 from app.services.reservation_copies import Candidate
+from app.services.reservation_differences import Difference
 from app.transaction import transaction
 
 #: items a plan spells out; its numbers and its hash cover all
@@ -44,6 +46,8 @@ def make(reading: Reading, channel: str) -> Plan:
         gone = _still_there(session, channel, reading)
         # Only a change of stored stays can be too large a share of them.
         active = _active(session, channel, now) if seen.changed or gone else 0
+        changes = [*_begun(seen), *_changed(seen), *(Change(row["id"], ends=True) for row in gone)]
+        consequences = reconciliation_consequences.count(session, changes)
     items: list[dict[str, Any]] = [
         {"action": "create", "external_id": str(row["external_id"]), "to": _shown(row, SHOWN)}
         for _, row in seen.new
@@ -84,13 +88,30 @@ def make(reading: Reading, channel: str) -> Plan:
         fingerprints.append(f"gone {external_id} {stored['version']}")
     return Plan(
         hash=hashlib.sha256("\n".join(sorted(fingerprints)).encode()).hexdigest(),
-        summary=_summary(items, risky, active),
+        summary=_summary(items, risky, active) | {"consequences": consequences},
         fetched=reading.fetched,
         errors=[*reading.errors, *seen.errors],
         risky=risky,
         active=active,
         actions=Actions(seen.todo, sorted({row["external_id"] for row in gone}), reading),
     )
+
+
+def _begun(seen: Difference) -> Iterator[Change]:
+    for _, row in seen.new:
+        if row["status"] in NEEDS_PIN:
+            yield Change(begins=True, accommodation_id=row["accommodation_id"])
+
+
+def _changed(seen: Difference) -> Iterator[Change]:
+    """What the changes of stays that are here already come to at the doors."""
+    for change in seen.changed:
+        was, is_ = change.stored["status"] in NEEDS_PIN, change.row["status"] in NEEDS_PIN
+        moves = was and is_ and change_detection.moved(change.fields)
+        ends = was and not is_ and change.row["status"] not in FRONT_DESK
+        leaves = moves and "accommodation_id" in change.fields
+        begins = is_ and not was
+        yield Change(change.stored["id"], ends, moves, leaves, begins)
 
 
 def _action(fields: Mapping[str, Any]) -> str:

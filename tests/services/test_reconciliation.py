@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -650,6 +651,31 @@ class TestDisappearance:
         stay = make_stay(external_id="S1", check_in=date(2026, 3, 12))
         assert run().deleted == 0
         assert reload(stay).status == "confirmed"
+
+
+def test_a_plan_says_what_would_happen_at_the_doors(stays: FakeChannel, clock: Clock) -> None:
+    room, other = make_accommodation(), make_accommodation()
+    make_mapping(room)
+    stays.put(*copies(room, 4))
+    run()
+    clock.move(minutes=30)
+    cancelled, longer, elsewhere, _ = copies(room, 4)
+    late = elsewhere.check_out_on - timedelta(days=1)
+    stays.put(replace(cancelled, status="cancelled"), at=clock.now)
+    stays.put(replace(longer, check_out_on=longer.check_out_on - timedelta(days=1)), at=clock.now)
+    stays.put(
+        replace(elsewhere, accommodation_ref=other.stays_id or "", check_out_on=late), at=clock.now
+    )
+    stays.put(make_copy(room, "new", check_in_on=date(2026, 5, 1), check_out_on=date(2026, 5, 3)))
+    row = run(trigger="manual", dry_run=True)
+    assert row.plan is not None
+    assert row.plan["counts"] == {"create": 1, "update": 0, "move": 2, "cancel": 1}
+    assert row.plan["consequences"] == {
+        "pins_revoked": 1,
+        "pins_moved": 2,
+        "pins_new": 1,
+        "rooms_freed": 1,
+    }
 
 
 class TestBrake:
