@@ -12,17 +12,18 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
+from sqlalchemy import select
 
-from app import cli
+from app import cli, clock
 from app.errors import Conflict
 from app.extensions import db
 from app.factory import create_app
 from app.integrations.errors import Unreachable
 from app.integrations.locks import LockPin, LockPinState
-from app.models import Credential, Lock
+from app.models import AuditEntry, Credential, Lock
 from app.services import reconciliation, sign_in, users, vendors
 from app.transaction import transaction
-from tests.factories import make_lock, make_stay
+from tests.factories import make_lock, make_stay, make_user
 
 PASSWORD = "correct horse battery"
 
@@ -60,6 +61,39 @@ def test_users_are_made_listed_and_given_a_password(runner: FlaskCliRunner) -> N
     assert sign_in.complete(user, ip=None, door="api")
     listed = runner.invoke(args=["users", "list"]).output
     assert listed.startswith("ana@example.org  staff  last sign-in 20")
+
+
+def test_somebody_is_shut_out_let_in_again_and_relieved_of_a_lost_phone(
+    runner: FlaskCliRunner,
+) -> None:
+    make_user("admin")
+    ana = make_user("admin", email="ana@example.org", totp_confirmed_at=clock.utcnow())
+    token = users.start_session(ana.id, None, None)
+
+    def run(verb: str, email: str = "ANA@example.org") -> tuple[int, str]:
+        result = runner.invoke(args=["users", verb, email])
+        return result.exit_code, result.output
+
+    assert "second factor" in runner.invoke(args=["users", "list"]).output
+    assert run("reset-second-factor") == (
+        0, "Removed the second factor of ana@example.org and ended all sessions.\n",
+    )  # fmt: skip
+    assert users.session_user(token) is None
+    assert run("reset-second-factor") == (1, "Error: there is no second factor\n")
+    assert run("deactivate") == (0, "Deactivated ana@example.org and ended all sessions.\n")
+    assert "inactive" in runner.invoke(args=["users", "list"]).output
+    assert run("reactivate") == (0, "Reactivated ana@example.org.\n")
+    assert run("deactivate", "nobody@example.org") == (1, "Error: no user nobody@example.org\n")
+    with transaction() as session:
+        actors = {row.actor for row in session.scalars(select(AuditEntry))}
+    assert actors == {"command line"}
+
+
+def test_the_last_administrator_stays_at_the_terminal_as_well(runner: FlaskCliRunner) -> None:
+    boss = make_user("admin")
+    result = runner.invoke(args=["users", "deactivate", boss.email])
+    assert result.exit_code == 1
+    assert "nobody else could administrate" in result.output
 
 
 def test_somebody_created_first_does_not_keep_the_configured_admin_out(

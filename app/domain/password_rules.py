@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import Literal
+
+from app.domain.folding import fold
 
 #: for what people choose themselves
 SHORTEST = 12
@@ -47,11 +48,11 @@ def fault(password: str, email: str) -> Fault | None:
     """Why the password is refused for the person of that address; None when it is not."""
     if len(password) < SHORTEST:
         return "short"
-    plain = password.casefold().strip()
+    plain = fold(password).strip()
     address = email.casefold()
     local, _, domain = address.partition("@")
     for part in (address, local, domain, domain.split(".")[0]):
-        if len(part) >= 4 and len(plain.replace(part, "")) < 8:
+        if len(part) >= 4 and part in plain and len(plain.replace(part, "")) < 8:
             return "email"
     return "common" if _is_common(plain) else None
 
@@ -59,13 +60,13 @@ def fault(password: str, email: str) -> Fault | None:
 def _is_common(plain: str) -> bool:
     if len(set(plain)) < 5 or _is_repeated(plain):
         return True
-    letters = re.sub(r"[^a-z0-9]", "", plain)
+    letters = "".join(char for char in plain if char.isalnum())
     if not letters or _mostly_in_order(letters):
         return True
     # Without the figures around it, and with look-alikes read as the letters they stand for.
-    cores = {re.sub(r"[^a-z]", "", plain), re.sub(r"[^a-z]", "", plain.translate(_LEET))}
-    cores.add(re.sub(r"[^a-z]", "", re.sub(r"^[^a-z]+|[^a-z@$]+$", "", plain).translate(_LEET)))
-    return any(_made_of_words(core) for core in cores if core)
+    bare = plain.strip("0123456789!?.,;:#*+-_ ")
+    cores = (plain, plain.translate(_LEET), bare.translate(_LEET))
+    return any(_made_of_words("".join(filter(str.isalpha, core))) for core in cores)
 
 
 def _is_repeated(plain: str) -> bool:
@@ -89,8 +90,6 @@ def _mostly_in_order(letters: str) -> bool:
 
 def _made_of_words(core: str) -> bool:
     """Whether the letters are one or two words of the list, and nothing else."""
-    if len(core) < 3:
-        return True
     return core in _WORDS or any(
         core[:cut] in _WORDS and (core[cut:] in _WORDS or len(core) - cut < 3)
         for cut in range(3, len(core))

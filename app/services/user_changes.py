@@ -69,6 +69,7 @@ def change(user_id: UUID, changes: UserChanges, *, actor: Actor) -> User:
             action = "reactivate" if after["is_active"] else "deactivate"
         audit.record(session, actor, action, "user", user.id, before, after)
         session.flush()
+        session.refresh(user)
     return user
 
 
