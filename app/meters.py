@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -272,18 +273,34 @@ def read(raw: Mapping[bytes, Any]) -> dict[Series, Cells]:
     out, as are measures that this version does not know."""
     found: dict[Series, Cells] = {}
     for field, value in raw.items():
-        part, _, name = field.partition(b"|")
+        known = _field(field)
+        if known is None:
+            continue
+        series, index, size = known
+        cells = found.get(series)
+        if cells is None:
+            cells = found[series] = [0] * size
         try:
-            series: Series = tuple(json.loads(name))
-            index = _PARTS.index(part.decode())
-            if len(series) != len(_LABELS[series[0]]) + 1:
-                continue
-            timed = _KINDS[series[0]] is DURATION
-            cells = found.setdefault(series, [0, 0, *_NO_BUCKETS] if timed else [0, 0])
             cells[index] = int(value)
-        except (ValueError, KeyError, IndexError, TypeError):
+        except (ValueError, IndexError):
             continue
     return found
+
+
+@lru_cache(maxsize=20_000)
+def _field(field: bytes) -> tuple[Series, int, int] | None:
+    """Which series a field of the hash belongs to, which of its cells it is, and how many it has;
+    the same fields come with every reading."""
+    part, _, name = field.partition(b"|")
+    try:
+        series: Series = tuple(json.loads(name))
+        if len(series) != len(_LABELS[series[0]]) + 1:
+            return None
+        size = len(_NO_BUCKETS) + 2 if _KINDS[series[0]] is DURATION else 2
+        index = _PARTS.index(part.decode())
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+    return (series, index, size) if index < size else None
 
 
 def read_gauges(raw: Mapping[bytes, bytes], now: float) -> dict[Series, float]:

@@ -17,6 +17,7 @@ BENCHES = {
     "webhooks": "bench.webhooks",
     "pages": "bench.pages",
     "console": "bench.console",
+    "metrics": "bench.metrics",
     "pins": "bench.pins",
     "matching": "bench.matching",
     "rooms": "bench.rooms",

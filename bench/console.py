@@ -27,11 +27,11 @@ PAGES = {
 def run(house: House) -> Iterator[dict[str, Any]]:
     count = house.rows(FULL)
     house.empty()
-    _fill(house, count)
+    fill(house, count)
     yield from visits.measure(house, PAGES, "events_page_100k_statements", count)
 
 
-def _fill(house: House, count: int) -> None:
+def fill(house: House, count: int) -> None:
     """Five houses on two channels; half a year of events, every fiftieth failed, by six causes."""
     with house.connect() as connection:
         connection.execute(

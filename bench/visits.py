@@ -46,7 +46,7 @@ def measure(
         visit(path)
     settle_memory()  # as wsgi.py does
     floor = percentile([visit("/bench-empty") for _ in range(VISITS)], 95)
-    with app.app_context(), _counted(event, db.engine) as statements:
+    with app.app_context(), counted(event, db.engine) as statements:
         most = 0
         for name, path in pages.items():
             statements.clear()
@@ -58,7 +58,7 @@ def measure(
 
 
 @contextmanager
-def _counted(event: Any, engine: Any) -> Iterator[list[str]]:
+def counted(event: Any, engine: Any) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:

@@ -59,6 +59,7 @@ NOUNS = (
     users.bp,
     alerts.bp,
     audit.bp,
+    metrics.summaries,
 )
 
 

@@ -102,11 +102,11 @@ def collect(now: datetime | None = None) -> int:
     gauges of the rows.
     """
     now = now or clock.utcnow()
-    this = _minute(now)
+    this = minute_of(now)
     with transaction() as session:
         last = session.scalar(select(func.max(MetricPoint.at)).where(MetricPoint.step == "minute"))
         stocks = metric_stocks.stocks(session, now)
-    since = this - LATE if last is None else max(last - LATE, this - CATCH_UP)
+    since = this - CATCH_UP if last is None else max(last - LATE, this - CATCH_UP)
     moments = [since + timedelta(minutes=n) for n in range(max(_minutes(this - since), 0) + 1)]
     rows = [*_counted(moments), *_standing(this, stocks)]
     with transaction() as session:
@@ -287,7 +287,8 @@ def _forget(session: Session, now: datetime) -> None:
         )
 
 
-def _minute(moment: datetime) -> datetime:
+def minute_of(moment: datetime) -> datetime:
+    """When the minute of a moment began."""
     return moment.replace(second=0, microsecond=0)
 
 

@@ -11,27 +11,19 @@ import threading
 import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import clock
 from app.config import ROOT
-from app.domain.measures import BOUNDS, COUNTER, DURATION, GAUGE, MEASURES, Measure
+from app.domain import exposition
+from app.domain.measures import DURATION, GAUGE, MEASURES, Measure
 from app.meters import Cells, Series
 from app.queue import telemetry
 from app.queue.registry import MAINTENANCE
@@ -42,7 +34,6 @@ from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: a second scraper, or an impatient one, is answered from what the first was told
 FRESH_SECONDS = 5.0
 
@@ -69,8 +60,6 @@ OTHERS: Final = (
     ),
 )
 
-_LES: Final = (*(str(bound) for bound in BOUNDS), "+Inf")
-
 
 @dataclass(slots=True)
 class _Answer:
@@ -82,7 +71,7 @@ _guard = threading.Lock()
 _last: _Answer | None = None
 
 
-def exposition() -> bytes:
+def scrape() -> bytes:
     """Every metric in Prometheus' text format, at most five seconds old."""
     global _last
     with _guard:
@@ -99,9 +88,15 @@ def forget() -> None:
 
 
 def _render() -> bytes:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(_from_redis(), _from_rows()))
-    return generate_latest(registry)
+    redis, rows = _from_redis(), _from_rows()
+    parts = list(_counted(redis))
+    stocks: defaultdict[str, list[tuple[Sequence[str], float]]] = defaultdict(list)
+    for stock in (*(rows or ()), *_around(redis, rows)):
+        stocks[stock.name].append((stock.labels, stock.value))
+    for measure in (*STOCKS, *OTHERS):
+        parts.append(exposition.head(measure))
+        parts += exposition.values(measure, stocks[measure.name])
+    return "".join(parts).encode()
 
 
 def _from_redis() -> Telemetry | None:
@@ -121,72 +116,41 @@ def _from_rows() -> list[Stock] | None:
         return None
 
 
-class _Collector(Collector):
-    """What was found, as families."""
-
-    def __init__(self, redis: Telemetry | None, rows: list[Stock] | None) -> None:
-        self.redis, self.rows = redis, rows
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._counted()
-        stocks: defaultdict[str, list[Stock]] = defaultdict(list)
-        for stock in (*(self.rows or ()), *self._around()):
-            stocks[stock.name].append(stock)
-        for measure in (*STOCKS, *OTHERS):
-            yield _gauges(measure, ((s.labels, s.value) for s in stocks[measure.name]))
-
-    def _counted(self) -> Iterator[Metric]:
-        totals: defaultdict[str, list[tuple[Series, Cells]]] = defaultdict(list)
-        gauges: defaultdict[str, list[tuple[Series, float]]] = defaultdict(list)
-        if self.redis is not None:
-            for series, cells in sorted(self.redis.totals.items()):
-                totals[series[0]].append((series[1:], cells))
-            for series, value in sorted(self.redis.gauges.items()):
-                gauges[series[0]].append((series[1:], value))
-        for measure in MEASURES.values():
-            if measure.kind == COUNTER:
-                yield _counters(measure, totals[measure.name])
-            elif measure.kind == DURATION:
-                yield _durations(measure, totals[measure.name])
-            else:
-                yield _gauges(measure, gauges[measure.name])
-
-    def _around(self) -> Iterator[Stock]:
-        schema = ",".join(sorted(health.newest_revisions(ROOT / "migrations")))
-        build = (_version(), schema, platform.python_version())
-        yield Stock("turnkey_build_info", build, 1)
-        yield Stock("turnkey_up", ("database",), float(self.rows is not None))
-        yield Stock("turnkey_up", ("redis",), float(self.redis is not None))
-        if self.redis is None:
-            return
-        for labels, number in self.redis.jobs.items():
-            yield Stock("turnkey_queue_jobs", labels, number)
-        # No row waits for upkeep: its line is all there is.
-        yield Stock("turnkey_queue_depth", (MAINTENANCE,), self.redis.jobs[MAINTENANCE, "queued"])
-        yield Stock("turnkey_redis_memory_bytes", (), self.redis.memory)
-        yield Stock("turnkey_redis_memory_limit_bytes", (), self.redis.memory_limit)
+def _counted(redis: Telemetry | None) -> Iterator[str]:
+    """What all processes counted, timed and said of themselves."""
+    found: defaultdict[str, list[tuple[Series, Cells]]] = defaultdict(list)
+    standing: defaultdict[str, list[tuple[Series, float]]] = defaultdict(list)
+    if redis is not None:
+        for series, cells in sorted(redis.totals.items()):
+            found[series[0]].append((series[1:], cells))
+        for series, value in sorted(redis.gauges.items()):
+            standing[series[0]].append((series[1:], value))
+    for measure in MEASURES.values():
+        yield exposition.head(measure)
+        own = found[measure.name]
+        if measure.kind == DURATION:
+            yield from exposition.durations(
+                measure, ((labels, cells[1] / 1_000_000, cells[2:]) for labels, cells in own)
+            )
+        else:
+            counts = [(labels, cells[0]) for labels, cells in own]
+            yield from exposition.values(measure, [*counts, *standing[measure.name]])
 
 
-def _counters(measure: Measure, found: Sequence[tuple[Series, Cells]]) -> Metric:
-    family = CounterMetricFamily(measure.name, measure.meaning, labels=measure.labels)
-    for values, cells in found:
-        family.add_metric(values, cells[0])
-    return family
-
-
-def _durations(measure: Measure, found: Sequence[tuple[Series, Cells]]) -> Metric:
-    family = HistogramMetricFamily(measure.name, measure.meaning, labels=measure.labels)
-    for values, cells in found:
-        reached = list(zip(_LES, accumulate(cells[2:]), strict=True))
-        family.add_metric(values, reached, cells[1] / 1_000_000)
-    return family
-
-
-def _gauges(measure: Measure, found: Iterable[tuple[Series, float]]) -> Metric:
-    family = GaugeMetricFamily(measure.name, measure.meaning, labels=measure.labels)
-    for values, value in found:
-        family.add_metric(values, value)
-    return family
+def _around(redis: Telemetry | None, rows: list[Stock] | None) -> Iterator[Stock]:
+    """What runs, what answered, and what Redis says of itself."""
+    schema = ",".join(sorted(health.newest_revisions(ROOT / "migrations")))
+    yield Stock("turnkey_build_info", (_version(), schema, platform.python_version()), 1)
+    yield Stock("turnkey_up", ("database",), int(rows is not None))
+    yield Stock("turnkey_up", ("redis",), int(redis is not None))
+    if redis is None:
+        return
+    for labels, number in redis.jobs.items():
+        yield Stock("turnkey_queue_jobs", labels, number)
+    # No row waits for upkeep: its line is all there is.
+    yield Stock("turnkey_queue_depth", (MAINTENANCE,), redis.jobs[MAINTENANCE, "queued"])
+    yield Stock("turnkey_redis_memory_bytes", (), redis.memory)
+    yield Stock("turnkey_redis_memory_limit_bytes", (), redis.memory_limit)
 
 
 @lru_cache(maxsize=1)

@@ -346,7 +346,7 @@ def test_the_cost_does_not_grow_with_what_is_over(app: Flask) -> None:
     event.listen(db.engine, "before_cursor_execute", note)
     try:
         metrics.forget()
-        metrics.exposition()
+        metrics.scrape()
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
     assert len(statements) <= 16
