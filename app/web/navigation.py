@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from app import clock
 from app.models.properties import Property
+from app.services import alert_lists, discrepancy_cards
 from app.transaction import transaction
 from app.web.dates import clock_time
 from app.web.languages import remember
@@ -96,6 +97,29 @@ def _open_to(entries: Sequence[Entry]) -> Iterator[Entry]:
             yield entry
 
 
+_OPEN_ALERTS = "turnkey.open_alerts"
+
+
+def open_alerts() -> int:
+    """How many alerts nobody is on, for those who may see them; read once per request."""
+    user = g.get("user")
+    if user is None or not user.is_admin or "alerts.index" not in current_app.view_functions:
+        return 0
+    if _OPEN_ALERTS not in request.environ:
+        request.environ[_OPEN_ALERTS] = alert_lists.open_count()
+    return int(request.environ[_OPEN_ALERTS])
+
+
+def open_discrepancies() -> int:
+    """How many decisions wait for those who may take them; read once per request."""
+    user = g.get("user")
+    if user is None or not user.is_admin:
+        return 0
+    if "open_discrepancies" not in g:
+        g.open_discrepancies = discrepancy_cards.open_count()
+    return int(g.open_discrepancies)
+
+
 def is_here(entry: Entry) -> bool:
     """Whether the page shown belongs to this entry."""
     blueprint = request.blueprint or ""
@@ -160,6 +184,8 @@ def init(app: Flask) -> None:
         nav_is_here=is_here,
         nav_tabs=tabs,
         nav_in_tabs=in_tabs,
+        nav_open_alerts=open_alerts,
+        nav_open_discrepancies=open_discrepancies,
         switch_property=switch_property,
         here_in=lambda lang: (
             here(lang=lang) if request.endpoint and request.method == "GET" else f"/?lang={lang}"
