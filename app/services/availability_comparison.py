@@ -141,10 +141,9 @@ def _differing(
         if decision.agrees:
             continue
         if decision.tell:
-            sent = calendar_motion.as_sent({"numAvail": max(ours, 0)})
-            decision = calendar_comparison.patient(
-                decision, told.get((room.room_type_id, day), {}).get(sent, 0)
-            )
+            sent = {"numAvail": max(ours, 0)}
+            lately = calendar_motion.times(told, room.room_type_id, day, sent)
+            decision = calendar_comparison.patient(decision, lately)
         found[day] = Differing(decision, {"available": ours}, {"available": theirs})
     return found
 

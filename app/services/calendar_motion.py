@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ TELLING = "its nights are being told"
 HELD = "a booking waits for Beds24's answer"
 #: how long what a comparison had told is remembered
 MEMORY = timedelta(days=3)
+IN_VAIN = ("not delivered",)
 
 
 #: room type and night -> what was told of it, and how often
@@ -60,29 +61,45 @@ def prices_in_motion(session: Session, calendars: Calendars) -> dict[UUID, str]:
 
 
 def told_lately(session: Session, house: House, kind: str, before: datetime) -> Told:
-    """What comparisons had told of each night in the last three days, and how often: the values
-    as they were sent, in the order of their names. One statement."""
+    """What comparisons had told of each night in the three days before, and how often: the values
+    as they were sent, in the order of their names; what could not be delivered counts as sent with
+    any (`IN_VAIN`). One statement."""
     rows = session.execute(
-        select(ChannelEvent.entity_internal_id, ChannelEvent.normalized_payload).where(
+        select(
+            ChannelEvent.entity_internal_id,
+            ChannelEvent.status,
+            ChannelEvent.payload,
+            ChannelEvent.normalized_payload,
+        ).where(
             ChannelEvent.channel_property_id == house.connection,
             ChannelEvent.entity_type == "room_type",
             among(ChannelEvent.entity_internal_id, house.room_type_ids),
             ChannelEvent.direction == OUTBOUND,
             ChannelEvent.event_type == kind,
-            ChannelEvent.status == EventStatus.DONE,
+            ChannelEvent.status.in_((EventStatus.DONE, EventStatus.FAILED)),
             ChannelEvent.payload["why"].astext == outbound.COMPARED,
-            ChannelEvent.processed_at.between(before - MEMORY, before),
+            ChannelEvent.received_at.between(before - MEMORY, before),
         )
     )
-    found: dict[tuple[UUID, date], Counter[tuple[Any, ...]]] = {}
-    for id_, said in rows:
+    found: dict[tuple[UUID, date], Counter[tuple[Any, ...]]] = defaultdict(Counter)
+    for id_, status, owed, said in rows:
         if id_ is None:
+            continue
+        if status == EventStatus.FAILED:
+            for day in nights(outbound.ranges_of(owed)):
+                found[id_, day][IN_VAIN] += 1
             continue
         for entry in (said or {}).get("calendar", ()):
             first, last = date.fromisoformat(entry["from"]), date.fromisoformat(entry["to"])
             for day in nights([(first, last)]):
-                found.setdefault((id_, day), Counter())[as_sent(entry)] += 1
+                found[id_, day][as_sent(entry)] += 1
     return found
+
+
+def times(told: Told, room_type_id: UUID, day: date, values: Mapping[str, Any]) -> int:
+    """How often these values were sent for the night, or could not be."""
+    lately = told.get((room_type_id, day), {})
+    return lately.get(as_sent(values), 0) + lately.get(IN_VAIN, 0)
 
 
 def as_sent(values: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -135,17 +135,17 @@ def _differing(
         if decision.agrees:
             continue
         if decision.tell:
-            lately = told.get((room.room_type_id, day), {}).get(_sent(room, ours), 0)
+            lately = calendar_motion.times(told, room.room_type_id, day, _sent(room, ours))
             decision = calendar_comparison.patient(decision, lately)
         found[day] = Differing(decision, _plain(ours, currency), _plain(theirs, currency))
     return found
 
 
-def _sent(room: Room, ours: Price) -> tuple[Any, ...]:
+def _sent(room: Room, ours: Price) -> dict[str, Any]:
     values: dict[str, Any] = {f"price{room.price_no}": float(ours.amount or Decimal(0))}
     if ours.min_stay is not None:
         values["minStay"] = ours.min_stay
-    return calendar_motion.as_sent(values)
+    return values
 
 
 def _plain(price: Price, currency: str) -> dict[str, Any] | None:

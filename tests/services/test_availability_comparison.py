@@ -332,6 +332,19 @@ def test_what_is_told_in_vain_is_flagged(sold: Sold, channel: Channel, clock: Cl
     )
 
 
+def test_what_cannot_be_delivered_piles_up_no_dead_letters(
+    sold: Sold, channel: Channel, clock: Clock
+) -> None:
+    set_there(channel, ROOM, {NIGHT: {"numAvail": UNITS + 1}})
+    channel.fault("500", operation="post_calendar")
+    counts: list[Any] = []
+    for _ in range(4):
+        counts.append(settle(sold, clock).counts)
+        clock.move(hours=1)
+    assert counts == [{"tell": 1, "flag": 0}] * 3 + [{"tell": 0, "flag": 1}]
+    assert [event.status for event in events()] == ["failed"] * 3
+
+
 def beds24_books(channel: Channel, arrival: date, nights: int = 1) -> None:
     """An OTA sells a unit, and the webhook is lost."""
     beds24_bookings.create(
