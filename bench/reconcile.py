@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
 
+from bench import comparison
 from bench.house import House, encode, result, seconds
 
 FULL = 10_000
@@ -37,6 +38,7 @@ def run(house: House) -> Iterator[dict[str, Any]]:
             floors_known.append(_floor_select(house, body))
     yield result("reconcile_10k_new", min(new), "s", min(floors_new), count)
     yield result("reconcile_10k_unchanged", min(known), "s", min(floors_known), count)
+    yield from comparison.run(house)
 
 
 def _reconcile(house: House, url: str, created: int) -> None:
