@@ -35,7 +35,7 @@ MANY = 1000
 @dataclass(frozen=True, slots=True)
 class Card:
     """One decision: a booking's difference, or `count` nights that differ alike, of which `row` is
-    the first and `last_day` the last."""
+    the first and `last_day` the last, with from `free` to `free` units left here and there."""
 
     row: Discrepancy
     house: Property
@@ -44,6 +44,7 @@ class Card:
     room_type: RoomType | None
     count: int = 1
     last_day: date | None = None
+    free: Mapping[str, tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def search(filters: DiscrepancyFilter) -> Cards:
         counts = dict.fromkeys(STATUSES, 0) | {row[0]: row[1] for row in counted}
         wanted = filters.status or STATUSES
         heads = session.execute(
-            select(grouped.c.head, grouped.c.n, grouped.c.last_day)
+            select(grouped)
             .where(grouped.c.status.in_(wanted))
             .order_by(
                 grouped.c.closed_at.desc().nulls_first(),
@@ -77,7 +78,7 @@ def search(filters: DiscrepancyFilter) -> Cards:
             .limit(filters.limit)
             .offset((filters.page - 1) * filters.limit)
         ).all()
-        shown = {head: (n, last_day) for head, n, last_day in heads}
+        shown = {each.head: (each.n, each.last_day, _free(each)) for each in heads}
         found = _read(session, list(shown))
     items = [
         Card(each.row, each.house, each.stay, each.room, each.room_type, *shown[each.row.id])
@@ -99,7 +100,28 @@ def of(rows: Sequence[Discrepancy]) -> Card:
         found.room_type,
         len(rows),
         rows[-1].last_day,
+        _free_of(rows),
     )
+
+
+def _free(head: Any) -> dict[str, tuple[int, int]] | None:
+    if head.n == 1 or head.ours_from is None or head.theirs_from is None:
+        return None
+    return {
+        "ours": (head.ours_from, head.ours_to),
+        "theirs": (head.theirs_from, head.theirs_to),
+    }
+
+
+def _free_of(rows: Sequence[Discrepancy]) -> dict[str, tuple[int, int]] | None:
+    found = {}
+    for name in ("ours", "theirs"):
+        said = [(getattr(row, name) or {}).get("available") for row in rows]
+        numbers = [int(number) for number in said if number is not None]
+        if len(rows) == 1 or len(numbers) < len(rows):
+            return None
+        found[name] = (min(numbers), max(numbers))
+    return found
 
 
 def open_count() -> int:
@@ -145,6 +167,8 @@ def _grouped(where: Sequence[ColumnElement[bool]]) -> Any:
             Discrepancy.last_day,
             Discrepancy.closed_at,
             SORTS["severity"].label("rank"),
+            ours.label("ours"),
+            theirs.label("theirs"),
             case(
                 (is_night, func.concat_ws("|", *alike[:3], *alike[4:], island)),
                 else_=func.concat(Discrepancy.id, ""),
@@ -161,6 +185,10 @@ def _grouped(where: Sequence[ColumnElement[bool]]) -> Any:
             func.max(each.c.last_day).label("last_day"),
             func.max(each.c.closed_at).label("closed_at"),
             func.max(each.c.rank).label("rank"),
+            func.min(each.c.ours).label("ours_from"),
+            func.max(each.c.ours).label("ours_to"),
+            func.min(each.c.theirs).label("theirs_from"),
+            func.max(each.c.theirs).label("theirs_to"),
             func.array_agg(aggregate_order_by(each.c.id, each.c.first_day))[1].label("head"),
         )
         .group_by(each.c.status, each.c.decision)

@@ -196,6 +196,8 @@ def cells(card: Card) -> list[Cell]:
         if name == "currency" and not differs and card.row.kind != "currency":
             continue
         shown = [_value(name, side, currency) for side in (ours, theirs)]
+        if name == "available" and card.free is not None:
+            shown = [_from_to(*card.free[side]) for side in ("ours", "theirs")]
         found.append(Cell(str(FIELDS[name]), shown[0], shown[1], differs))
         if name == "check_out" and (nights := _nights(ours, theirs)) is not None:
             found.append(Cell(_("Nights"), *nights, nights[0] != nights[1]))
@@ -223,14 +225,12 @@ def keeping(card: Card) -> str:
     if row.kind == "status":
         return _("Beds24 is told that it is cancelled")
     told = {
-        "dates": ", ".join(_value(name, ours, "") for name in ("check_in", "check_out")),
+        "dates": _stay(ours),
         "room": _value("room", ours, ""),
         "amount": _value("amount", ours, card.house.currency),
         "currency": _value("amount", ours, card.house.currency),
         "guest": _value("guest_name", ours, ""),
-        "availability": ngettext(
-            "%(num)d free unit", "%(num)d free units", max(0, int(ours.get("available") or 0))
-        ),
+        "availability": _free_units(card),
         "rate": _value("price", ours, card.house.currency),
     }[row.kind]
     return _("Beds24 is told: %(told)s", told=told)
@@ -244,15 +244,14 @@ def taking(card: Card, found: Consequences, zone: str) -> list[str]:
         said.append(_("The stay here is cancelled"))
     elif row.kind == "availability":
         fewer = discrepancy_nights.fewer(row.ours, row.theirs)
-        closed = _("%(n)s closed here for maintenance", n=number(max(0, fewer)))
+        closed = ngettext(
+            "%(num)d unit is closed here for maintenance",
+            "%(num)d units are closed here for maintenance",
+            max(0, fewer),
+        )
         said.append(closed + (f" ({days(card)})" if card.count > 1 else ""))
     elif row.kind == "dates":
-        said.append(
-            _(
-                "The stay here becomes %(days)s",
-                days=", ".join(_value(name, theirs, "") for name in ("check_in", "check_out")),
-            )
-        )
+        said.append(_("The stay here becomes %(days)s", days=_stay(theirs)))
     elif row.kind == "status":
         said.append(_("The status here becomes %(status)s", status=_value("status", theirs, "")))
     elif row.kind == "room":
@@ -292,6 +291,28 @@ def refusal(message: str) -> str:
         if (found := shape.fullmatch(message)) is not None:
             return str(said) % found.groupdict()
     return message[:1].upper() + message[1:]
+
+
+def _from_to(first: int, last: int) -> str:
+    return number(first) if first == last else f"{number(first)} – {number(last)}"
+
+
+def _free_units(card: Card) -> str:
+    """2 free units; of a run that varies, from – to"""
+    if card.free is not None and card.free["ours"][0] != card.free["ours"][1]:
+        first, last = (max(0, each) for each in card.free["ours"])
+        return _("%(n)s free units", n=_from_to(first, last))
+    free = max(0, int((card.row.ours or {}).get("available") or 0))
+    return str(ngettext("%(num)d free unit", "%(num)d free units", free))
+
+
+def _stay(side: Side) -> str:
+    """12–15 Mar"""
+    try:
+        first, last = (date.fromisoformat(str(side[name])) for name in ("check_in", "check_out"))
+    except (KeyError, ValueError):
+        return ", ".join(_value(name, side, "") for name in ("check_in", "check_out"))
+    return day_range(first, last)
 
 
 def _value(name: str, side: Side | None, currency: str) -> str:

@@ -76,8 +76,8 @@ def test_both_sides_and_what_follows(admin: FlaskClient, house: House, stay: Res
     assert "Here front desk 08:00 Beds24 read 08:00" in said
     assert "Check-out (differs) 14 Mar 15 Mar" in said
     assert "Nights (differs) 2 3" in said
-    assert "Beds24 is told: 12 Mar, 14 Mar" in said
-    assert "The stay here becomes 12 Mar, 15 Mar" in said
+    assert "Beds24 is told: 12–14 Mar" in said
+    assert "The stay here becomes 12–15 Mar" in said
     assert "The PIN moves: 12 Mar 13:00 – 15 Mar 11:00 becomes 12 Mar 13:00 – 16 Mar 11:00" in said
     assert page.text.count('class="is-diff"') == 2
     assert f'href="/reservations/{stay.id}"' in page.text
@@ -118,7 +118,7 @@ def test_nights_that_follow_one_another_are_one_card(admin: FlaskClient, house: 
     assert "Free units differ by 1" in said
     assert "37 nights" in said
     assert "Open 1 Resolved 0 Dismissed 0" in said
-    assert "1 closed here for maintenance" in said
+    assert "1 unit is closed here for maintenance (12 Mar – 17 Apr, 37 nights)" in said
 
     ask = admin.get(f"/discrepancies/{all_of()[5].id}/resolve?action=accept_pms")
     ids = value_of(ask, "ids").split(",")
@@ -129,6 +129,22 @@ def test_nights_that_follow_one_another_are_one_card(admin: FlaskClient, house: 
     (event,) = events()
     assert event.payload["ranges"] == [["2026-03-12", "2026-04-17"]]
     assert "Open 0 Resolved 1" in said_on(admin.get("/discrepancies?status=resolved"))
+
+
+def test_nights_that_vary_say_from_and_to(admin: FlaskClient, house: House) -> None:
+    free = [(3, 1), (5, 3), (4, 2), (4, 3)]
+    found = [
+        night(ROOM, ARRIVES + timedelta(days=n), *each, room_type_id=house.kind.id)
+        for n, each in enumerate(free)
+    ]
+    settle(house.connection, found, kinds=["availability"])
+    page = admin.get("/discrepancies")
+    assert page.text.count("<article") == 2
+    assert "Free units (differs) 3 – 5 1 – 3" in said_on(page)
+    assert "Beds24 is told: 3 – 5 free units" in said_on(page)
+    assert "Free units (differs) 4 3" in said_on(page)
+    ask = admin.get(f"/discrepancies/{all_of()[1].id}/resolve?action=accept_pms")
+    assert "3 – 5 1 – 3" in said_on(ask)
 
 
 def test_taking_theirs_by_form(
