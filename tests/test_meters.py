@@ -14,6 +14,7 @@ from app import clock as app_clock
 from app import meters
 from app.domain import measures
 from app.meters import GAUGES, TOTALS, Cells, Series, _Meters
+from tests.measuring import own_meters
 
 JOBS = ("turnkey_jobs_total", "rooms.sync", "done")
 TIMES = ("turnkey_job_seconds", "rooms.sync")
@@ -24,10 +25,7 @@ FORKS = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.fixture
 def here(redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Meters]:
     """This process's meters, fresh, sending to the test's Redis when told to."""
-    fresh = _Meters()
-    monkeypatch.setattr(meters, "_here", fresh)
-    monkeypatch.setattr(meters, "FLUSH_SECONDS", 3600.0)
-    meters.start(redis_url)
+    fresh = own_meters(monkeypatch, redis_url)
     yield fresh
     fresh.leaving.set()
 

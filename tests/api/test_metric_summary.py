@@ -14,16 +14,14 @@ from app import meters
 from app.services import metric_points, metric_summary
 from tests.api.conftest import Call, Headers
 from tests.conftest import Clock
+from tests.measuring import own_meters
 
 
 @pytest.fixture(autouse=True)
 def figures(
     app: Flask, redis_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    fresh = meters._Meters()
-    monkeypatch.setattr(meters, "_here", fresh)
-    monkeypatch.setattr(meters, "FLUSH_SECONDS", 3600.0)
-    meters.start(redis_url)
+    fresh = own_meters(monkeypatch, redis_url)
     yield
     fresh.leaving.set()
 

@@ -34,6 +34,7 @@ from app.services.metrics import OTHERS
 from app.transaction import transaction
 from tests.api.conftest import Headers
 from tests.factories import make_lock, make_property
+from tests.measuring import own_meters
 
 TOKEN = "a-token-for-prometheus"
 PUBLISHED = {measure.name: measure for measure in (*MEASURES.values(), *STOCKS, *OTHERS)}
@@ -60,10 +61,7 @@ def own_figures(
     app: Flask, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[meters._Meters]:
     """Nothing remembered from another test, and nothing sent but when told to."""
-    fresh = meters._Meters()
-    monkeypatch.setattr(meters, "_here", fresh)
-    monkeypatch.setattr(meters, "FLUSH_SECONDS", 3600.0)
-    meters.start(redis_url)
+    fresh = own_meters(monkeypatch, redis_url)
     metrics.forget()
     yield fresh
     fresh.leaving.set()

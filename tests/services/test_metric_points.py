@@ -16,6 +16,7 @@ from app.models import MetricPoint
 from app.services import metric_points
 from app.transaction import transaction
 from tests.conftest import Clock
+from tests.measuring import own_meters
 
 CALLS = "turnkey_vendor_calls_total"
 TIMES = "turnkey_vendor_seconds"
@@ -26,10 +27,7 @@ DEPTH = "turnkey_queue_depth"
 def figures(
     app: Flask, redis_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    fresh = meters._Meters()
-    monkeypatch.setattr(meters, "_here", fresh)
-    monkeypatch.setattr(meters, "FLUSH_SECONDS", 3600.0)
-    meters.start(redis_url)
+    fresh = own_meters(monkeypatch, redis_url)
     yield
     fresh.leaving.set()
 
