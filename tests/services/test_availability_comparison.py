@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 
 from app.errors import Conflict
 from app.integrations.errors import IntegrationError, RateLimited, Unreadable
-from app.models import ChannelCalendarDay, ChannelEvent, ReconciliationLog
+from app.models import ChannelCalendarDay, ChannelEvent, MaintenanceBlock, ReconciliationLog
 from app.sandbox import beds24_bookings
-from app.services import calendar_motion, outbound, reconciliation
+from app.services import availability, calendar_motion, outbound, reconciliation
 from app.services.availability_comparison import AvailabilityComparison
 from app.transaction import transaction
 from tests.calendars import (
@@ -29,7 +29,7 @@ from tests.calendars import (
     work,
 )
 from tests.conftest import Clock
-from tests.outbound import Sold, change, events, make_sold
+from tests.outbound import Sold, booked, change, events, make_sold, told
 from tests.outbound_live import UNITS, Channel, book, deliver_all, deliver_due
 
 ROOM = "610011"
@@ -157,6 +157,33 @@ class TestNothingIsSoldTwice:
         expected = {"tell": 0, "flag": 1} if status == "cancelled" else {"tell": 1, "flag": 0}
         assert done.counts == expected
         assert there(channel) == (free - 1 if status == "cancelled" else free)
+
+    @pytest.mark.parametrize("case", ["here", "elsewhere", "too few", "block"])
+    def test_it_has_to_take_its_units_in_this_very_room_type(
+        self, sold: Sold, channel: Channel, clock: Clock, case: str
+    ) -> None:
+        other = make_sold(
+            sold.house, connection=sold.connection, room_ref="610012", total_units=UNITS, name="B"
+        )
+        units = 2 if case == "too few" else 1
+        made = str(beds24_books(channel, NIGHT, roomQty=units))
+        kind = (other if case == "elsewhere" else sold).kind
+        if case == "block":
+            with transaction() as session:
+                session.add(
+                    MaintenanceBlock(
+                        room_type_id=kind.id, start_date=NIGHT, end_date=NIGHT + DAY,
+                        channel="beds24", external_id=made,
+                    )
+                )  # fmt: skip
+        else:
+            told(booked(sold, check_in=NIGHT, nights=1, room_type_id=kind.id), made)
+        mine = availability.show(sold.kind.id, NIGHT, NIGHT + DAY)[0].available
+        set_there(channel, ROOM, {NIGHT: {"numAvail": mine - 1}})
+        set_there(channel, "610012", {NIGHT: {"numAvail": UNITS - (case == "elsewhere")}})
+        safe = case in ("here", "block")
+        assert settle(sold, clock).counts == {"tell": int(safe), "flag": int(not safe)}
+        assert there(channel) == mine - (not safe)
 
     def test_bookings_that_cannot_be_read_hold_back_too(
         self, sold: Sold, channel: Channel, clock: Clock
@@ -345,15 +372,16 @@ def test_what_cannot_be_delivered_piles_up_no_dead_letters(
     assert [event.status for event in events()] == ["failed"] * 3
 
 
-def beds24_books(channel: Channel, arrival: date, nights: int = 1) -> None:
-    """An OTA sells a unit, and the webhook is lost."""
-    beds24_bookings.create(
+def beds24_books(channel: Channel, arrival: date, nights: int = 1, **fields: Any) -> int:
+    """An OTA sells a unit, and the webhook is lost; the booking's id."""
+    return beds24_bookings.create(
         channel.app.extensions["sandbox"],
         {
             "roomId": ROOM,
             "arrival": arrival.isoformat(),
             "departure": (arrival + nights * DAY).isoformat(),
             "lastName": "Silva",
-        },
+        }
+        | fields,
         announce=False,
     )
