@@ -21,7 +21,7 @@ from app.web.sessions import current_actor, login_required, own_token, require_u
 bp = Blueprint("account", __name__, url_prefix="/settings/me")
 
 PASSWORD_FIELDS = {
-    "old_password": _l("Password of now"),
+    "old_password": _l("Current password"),
     "password": _l("New password"),
 }
 
