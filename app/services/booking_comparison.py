@@ -188,13 +188,16 @@ def _audit(session: Session, work: Work, reading: Reading, step: Step, id_: UUID
 
 
 def _flag(work: Work, actions: Actions) -> None:
+    connection = actions.reading.connection.id
     with transaction() as session:
+        # Of all that agrees, only what stands open can be closed.
+        compared = actions.compared & booking_rows.flagged(session, connection, KINDS)
         settled = discrepancies.settle(
             session,
-            actions.reading.connection.id,
+            connection,
             actions.findings,
             kinds=KINDS,
-            compared=actions.compared,
+            compared=compared,
             run_id=work.id,
             seen_at=actions.reading.as_of,
         )

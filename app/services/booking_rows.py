@@ -8,11 +8,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.domain.comparison import Ours
 from app.domain.states import ReservationStatus
+from app.models import Discrepancy
 from app.services.reservation_rows import literal
 
 #: units that are not part of the booking any more
@@ -156,6 +157,19 @@ def moving(session: Session, connection: UUID, since: datetime) -> tuple[set[str
     rows = session.execute(_MOVING, {"connection": connection, "since": since}).all()
     refs = {row.ref for row in rows if row.ref is not None}
     return refs, {row.id for row in rows if row.id is not None}
+
+
+def flagged(session: Session, connection: UUID, kinds: Collection[str]) -> set[str]:
+    """What discrepancies of these kinds stand open about."""
+    return set(
+        session.scalars(
+            select(Discrepancy.subject).where(
+                Discrepancy.channel_property_id == connection,
+                Discrepancy.kind.in_(kinds),
+                Discrepancy.status == "open",
+            )
+        )
+    )
 
 
 def _window(span: Span) -> dict[str, Any]:
