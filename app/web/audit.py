@@ -22,6 +22,10 @@ bp = Blueprint("audit", __name__, url_prefix="/audit")
 #: the tabs, by the actions they show
 VIEWS = {"": _l("Everything"), "reveal": _l("PINs shown")}
 LIMITS: Final = (25, 50, 100)
+#: what an address may say about which entries are meant
+FILTERS: Final = ("q", "actor", "action", "entity", "entity_id", "from", "to")
+#: entries that the page counts and leafs through; a million are told apart by filters
+MOST: Final = 10_000
 
 
 @bp.get("")
@@ -30,7 +34,7 @@ def index() -> ResponseReturnValue:
     """The entries that fit, newest first."""
     zone = navigation.timezone()
     filters = _filters(zone)
-    page = audit_lists.search(filters)
+    page = audit_lists.search(filters, most=MOST)
     if page.total and page.page > page.total_pages:
         return redirect(here(page=page.total_pages), 303)
     names = audit_names.of(page.items)
@@ -38,12 +42,14 @@ def index() -> ResponseReturnValue:
     known = audit_lists.choices()
     return render(
         "audit/index.html",
-        fragments={"results": ("views", "results")},
+        fragments={"results": ("views", "export", "results")},
         page=page,
         filters=filters,
         views=VIEWS,
         view=",".join(filters.action),
         limits=LIMITS,
+        more=page.total >= MOST,
+        asked={name: request.args[name] for name in FILTERS if request.args.get(name)},
         names=names,
         people=people,
         zone=zone,

@@ -49,12 +49,14 @@ SET search_path FROM CURRENT AS $$
 DECLARE
     ticket text := nullif(current_setting('turnkey.audit_purge', true), '');
 BEGIN
-    IF TG_OP IN ('UPDATE', 'DELETE') AND ticket IS NOT NULL AND OLD.action <> 'purge'
-       AND EXISTS (
+    IF TG_OP IN ('UPDATE', 'DELETE') AND ticket ~ '^[0-9a-f-]{36}$' THEN
+        IF OLD.action = 'purge' OR NOT EXISTS (
            SELECT 1 FROM audit_log a
-            WHERE a.id::text = ticket AND a.action = 'purge'
+            WHERE a.id = ticket::uuid AND a.action = 'purge'
               AND a.after ->> 'transaction' = pg_current_xact_id()::text)
-    THEN
+        THEN
+            RAISE EXCEPTION 'audit_log is append-only';
+        END IF;
         IF TG_OP = 'DELETE' THEN
             RETURN OLD;
         END IF;

@@ -118,6 +118,56 @@ def test_nothing_to_do_leaves_nothing(app: Flask, clock: Clock) -> None:
     assert entries() == []
 
 
+#: what docs/privacy.md gives the application's own role
+GRANTS = """
+    CREATE ROLE turnkey_app NOLOGIN NOSUPERUSER;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO turnkey_app;
+    REVOKE UPDATE, DELETE, TRUNCATE ON audit_log FROM turnkey_app;
+    GRANT EXECUTE ON FUNCTION
+        audit_purge(uuid[], jsonb, text[], jsonb, text, uuid, text, timestamptz) TO turnkey_app;
+    SET ROLE turnkey_app;
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        ("DELETE FROM audit_log", "permission denied for table audit_log"),
+        ("TRUNCATE audit_log", "permission denied for table audit_log"),
+        ("ALTER TABLE audit_log DISABLE TRIGGER ALL", "must be owner of table audit_log"),
+        ("SET session_replication_role = replica", "permission denied to set parameter"),
+        (
+            "CREATE OR REPLACE FUNCTION audit_log_append_only() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN RETURN NEW; END'",
+            "permission denied for schema public|must be owner of function",
+        ),
+    ],
+)
+def test_a_role_of_its_own_cannot_get_around_the_trigger(
+    entry_id: UUID, statement: str, refusal: str
+) -> None:
+    with db.engine.connect() as connection:  # rolled back at the end: roles belong to the cluster
+        connection.exec_driver_sql(GRANTS)
+        with pytest.raises(DBAPIError, match=refusal):
+            connection.exec_driver_sql(statement)
+
+
+def test_a_role_of_its_own_writes_and_purges(entry_id: UUID) -> None:
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql(GRANTS)
+        connection.exec_driver_sql(
+            "INSERT INTO audit_log (actor, action, entity) VALUES ('x', 'create', 'lock')"
+        )
+        done = connection.execute(
+            text(
+                "SELECT removed FROM audit_purge(ARRAY[CAST(:id AS uuid)], '[]', '{}', '{}', 'x',"
+                " NULL, NULL, now())"
+            ),
+            {"id": entry_id},
+        )
+        assert done.scalar_one() == 1
+
+
 def test_nobody_else_may_call_it(app: Flask) -> None:
     with db.engine.connect() as connection:
         allowed = connection.scalar(
