@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from app.integrations import http
 from app.integrations.channels.fake import FakeChannel
 from app.integrations.errors import LockOffline, RateLimited, Rejected, Unauthorized, Unreachable
+from app.integrations.locks.tuya import TuyaCloud
 from app.integrations.measured import measured
 from app.meters import _Meters
 from app.models import ChannelEvent
@@ -37,11 +38,13 @@ from app.transaction import transaction
 from tests.beds24 import make_beds24_house, told, v2
 from tests.conftest import Clock
 from tests.factories import make_accommodation
+from tests.integrations.locks.conftest import cloud, line
+from tests.integrations.locks.tuya_standin import StandIn
 from tests.integrations.vendor_server import answer, silence, vendor
 from tests.measuring import counted, own_meters, seconds
 from tests.services.pin_bench import Door, door, locks
 
-__all__ = ["door", "locks"]
+__all__ = ["cloud", "door", "line", "locks"]
 
 TRIES = "turnkey_event_tries_total"
 DELAYS = "turnkey_event_delay_seconds"
@@ -214,6 +217,17 @@ class TestVendors:
         assert counted(here, CALLS) == {
             ("acme", "read", "unreachable"): 1,
             ("acme", "read", "ok"): 1,
+        }
+
+    def test_the_lock_cloud(self, here: _Meters, cloud: StandIn, line: TuyaCloud) -> None:
+        line.read("/v1.0/devices/lock1/door-lock/temp-passwords")
+        cloud.fail("/temp-passwords", {"success": False, "code": 2001, "msg": "device is offline"})
+        with pytest.raises(LockOffline):
+            line.read("/v1.0/devices/lock1/door-lock/temp-passwords")
+        assert counted(here, CALLS) == {
+            ("tuya", "token", "ok"): 1,
+            ("tuya", "read", "ok"): 1,
+            ("tuya", "read", "lock_offline"): 1,
         }
 
 
