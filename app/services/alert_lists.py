@@ -114,12 +114,6 @@ def get(alert_id: UUID) -> AlertRow:
         return _rows(session, [alert])[0]
 
 
-def open_count() -> int:
-    """How many alerts nobody is on."""
-    with transaction() as session:
-        return session.scalar(select(func.count()).where(Alert.status == "open")) or 0
-
-
 def failing(now: datetime) -> Mapping[str, AlertNotice]:
     """By way, the last notice that could not be sent, if nothing was sent by that way since; of the
     last day."""

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, select
+from sqlalchemy import ColumnElement, Integer, ScalarSelect, and_, case, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
@@ -124,12 +124,11 @@ def _free_of(rows: Sequence[Discrepancy]) -> dict[str, tuple[int, int]] | None:
     return found
 
 
-def open_count() -> int:
-    """How many decisions wait, as far as `MANY` open rows hold them: for the navigation."""
+def open_ones() -> ScalarSelect[int]:
+    """How many decisions wait, as far as `MANY` open rows hold them: part of a statement."""
     few = select(Discrepancy.id).where(Discrepancy.status == OPEN).limit(MANY)
     grouped = _grouped([Discrepancy.id.in_(few)])
-    with transaction() as session:
-        return session.scalar(select(func.count()).select_from(grouped)) or 0
+    return select(func.count()).select_from(grouped).scalar_subquery()
 
 
 def _grouped(where: Sequence[ColumnElement[bool]]) -> Any:

@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from app import clock
 from app.models.properties import Property
-from app.services import alert_lists, discrepancy_cards
+from app.services import waiting
+from app.services.waiting import Waiting
 from app.transaction import transaction
 from app.web.dates import clock_time
 from app.web.languages import remember
@@ -97,27 +98,35 @@ def _open_to(entries: Sequence[Entry]) -> Iterator[Entry]:
             yield entry
 
 
-_OPEN_ALERTS = "turnkey.open_alerts"
+_WAITING = "turnkey.waiting"
 
 
 def open_alerts() -> int:
-    """How many alerts nobody is on, for those who may see them; read once per request."""
-    user = g.get("user")
-    if user is None or not user.is_admin or "alerts.index" not in current_app.view_functions:
-        return 0
-    if _OPEN_ALERTS not in request.environ:
-        request.environ[_OPEN_ALERTS] = alert_lists.open_count()
-    return int(request.environ[_OPEN_ALERTS])
+    """How many alerts nobody is on, for those who may see them."""
+    found = _waiting()
+    return 0 if found is None else found.alerts
 
 
 def open_discrepancies() -> int:
-    """How many decisions wait for those who may take them; read once per request."""
+    """How many decisions wait, for those who may take them."""
+    found = _waiting()
+    return 0 if found is None else found.discrepancies
+
+
+def _waiting() -> Waiting | None:
+    """What waits for an administrator; read once per request."""
+    if not _is_admin():
+        return None
+    properties()  # comes with them, when there are any
+    if _WAITING not in request.environ:
+        request.environ[_WAITING] = waiting.counts()
+    found: Waiting = request.environ[_WAITING]
+    return found
+
+
+def _is_admin() -> bool:
     user = g.get("user")
-    if user is None or not user.is_admin:
-        return 0
-    if "open_discrepancies" not in g:
-        g.open_discrepancies = discrepancy_cards.open_count()
-    return int(g.open_discrepancies)
+    return user is not None and bool(user.is_admin)
 
 
 def is_here(entry: Entry) -> bool:
@@ -137,10 +146,14 @@ def in_tabs() -> bool:
 
 
 def properties() -> list[Property]:
-    """Every property, by name; read once per request."""
+    """Every property, by name; read once per request, with what waits for an administrator."""
     if "properties" not in g:
+        further = waiting.columns() if _is_admin() else ()
         with transaction() as session:
-            g.properties = list(session.scalars(select(Property).order_by(Property.name)))
+            rows = session.execute(select(Property, *further).order_by(Property.name)).all()
+        g.properties = [row[0] for row in rows]
+        if rows and further:
+            request.environ[_WAITING] = Waiting(*rows[0][1:])
     found: list[Property] = g.properties
     return found
 
