@@ -24,7 +24,7 @@ from app.models import Alert, AlertNotice
 from app.models.columns import among
 from app.queue import client as queue
 from app.runtime import settings
-from app.services import alert_messages, alert_settings
+from app.services import alert_messages, alert_settings, figures
 from app.services.alert_messages import Letter, Told
 from app.services.alert_notices import (
     ESCALATED,
@@ -269,3 +269,4 @@ def _record(task: _Task, error: str | None, detail: str | None) -> None:
 def _end(row: AlertNotice, status: str) -> None:
     row.status = status
     row.next_attempt_at = row.lease_until = None
+    figures.notice_ended(row.way, status)

@@ -93,6 +93,11 @@ def run_ended(row: ReconciliationLog) -> None:
     after_commit(note)
 
 
+def notice_ended(way: str, status: str) -> None:
+    """A message about an alert was taken over (sent) or given up (failed)."""
+    after_commit(lambda: meters.count("turnkey_notices_total", way=way, outcome=status))
+
+
 def _pin_step(step: str, seconds: float) -> None:
     after_commit(lambda: meters.observe("turnkey_pin_seconds", seconds, step=step))
 

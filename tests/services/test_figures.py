@@ -17,12 +17,13 @@ from app.integrations.errors import LockOffline, RateLimited, Rejected, Unauthor
 from app.integrations.locks.tuya import TuyaCloud
 from app.integrations.measured import measured
 from app.meters import _Meters
-from app.models import ChannelEvent
+from app.models import AlertNotice, ChannelEvent
 from app.queue import client as queue
 from app.queue.interrupts import Interrupts
 from app.queue.registry import MAINTENANCE
 from app.queue.worker import JobWorker
 from app.services import (
+    alert_sending,
     beds24_intake,
     credentials,
     event_rows,
@@ -229,6 +230,15 @@ class TestVendors:
             ("tuya", "read", "ok"): 1,
             ("tuya", "read", "lock_offline"): 1,
         }
+
+
+def test_messages_about_alerts(here: _Meters) -> None:
+    with transaction() as session:
+        row = AlertNotice(way="email", reason="test", next_attempt_at=None)
+        session.add(row)
+        alert_sending._end(row, alert_sending.SENT)
+        assert counted(here, "turnkey_notices_total") == {}
+    assert counted(here, "turnkey_notices_total") == {("email", "sent"): 1}
 
 
 def test_jobs_by_name(here: _Meters, app: Flask, redis: Any) -> None:
