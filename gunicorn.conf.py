@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 bind = f"0.0.0.0:{os.environ.get('PORT') or 8000}"
 worker_class = "gthread"
@@ -13,3 +14,18 @@ timeout = 60
 keepalive = 5
 # The default runtime control socket is one per home directory, shared by everything on the machine.
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Say that web lives, so that the others can tell when it does not."""
+    from app.queue.processes import process_name
+    from app.services.presence import Presence
+
+    worker.presence = Presence(worker.wsgi, "web", process_name("web"))
+    worker.presence.begin()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """It ends in order: nobody need look for it."""
+    if hasattr(worker, "presence"):
+        worker.presence.end()

@@ -176,7 +176,12 @@ def _ways(known: AlertSettings) -> list[Way]:
     if hook is not None:
         details["webhook"] = _("To %(host)s, signed", host=urlsplit(hook).hostname or "")
     return [
-        Way(name, name in known.ways, details[name], _trouble(failing.get(name)))
+        Way(
+            name,
+            name in known.ways,
+            details[name],
+            _trouble(failing.get(name) if name in known.ways else None),
+        )
         for name in alert_sending.WAYS
     ]
 

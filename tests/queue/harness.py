@@ -26,6 +26,7 @@ def install() -> None:
     )
     JOBS["maintenance.sweep"] = replace(JOBS["maintenance.sweep"], path=f"{HERE}.sweep")
     JOBS["maintenance.heartbeat"] = replace(JOBS["maintenance.heartbeat"], path=f"{HERE}.heartbeat")
+    JOBS["maintenance.farewell"] = replace(JOBS["maintenance.farewell"], path=f"{HERE}.farewell")
 
 
 def main() -> int:

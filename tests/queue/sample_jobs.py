@@ -78,3 +78,7 @@ def sweep() -> None:
 def heartbeat(kind: str = "worker", name: str | None = None) -> None:
     db.session.execute(text("SELECT 1"))
     db.session.remove()
+
+
+def farewell(name: str) -> None:
+    trace("farewell")
