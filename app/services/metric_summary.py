@@ -16,6 +16,7 @@ from app import clock
 from app.domain.measures import BUCKETS, GAUGE, MEASURES, label_text, labels_of
 from app.models import MetricPoint
 from app.queue import telemetry
+from app.queue.registry import MAINTENANCE
 from app.queue.telemetry import Telemetry
 from app.services import metric_stocks, service_levels
 from app.services.event_rows import INBOUND, OUTBOUND
@@ -150,7 +151,8 @@ def _standing(stocks: Sequence[Stock], redis: Telemetry | None) -> Json:
             "inbound": waits[INBOUND],
             "outbound": waits[OUTBOUND],
             "dlq": waits["dlq"],
-            "by_queue": of("turnkey_queue_depth"),
+            "by_queue": of("turnkey_queue_depth")
+            | ({} if redis is None else {MAINTENANCE: redis.jobs[MAINTENANCE, "queued"]}),
             "oldest_seconds": of("turnkey_oldest_event_seconds"),
         },
         "pins": of("turnkey_pins"),

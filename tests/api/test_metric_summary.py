@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import meters
+from app.queue.registry import QUEUES
 from app.services import metric_points, metric_summary
 from tests.api.conftest import Call, Headers
 from tests.conftest import Clock
@@ -54,6 +55,7 @@ def test_an_empty_house(api: Call) -> None:
     found = read(api)
     assert found["generated_at"] == "2026-03-10T12:00:00Z"
     assert found["queues"]["dlq"] == 0
+    assert found["queues"]["by_queue"] == dict.fromkeys(QUEUES, 0)
     assert found["redis"]["connected"] is True
     assert found["redis"]["memory_bytes"] > 0
     hour = found["last_hour"]

@@ -236,7 +236,7 @@ def test_messages_about_alerts(here: _Meters) -> None:
     with transaction() as session:
         row = AlertNotice(way="email", reason="test", next_attempt_at=None)
         session.add(row)
-        alert_sending._end(row, alert_sending.SENT)
+        alert_sending._end(row, "sent")
         assert counted(here, "turnkey_notices_total") == {}
     assert counted(here, "turnkey_notices_total") == {("email", "sent"): 1}
 
