@@ -16,6 +16,7 @@ from app.models import (
     AuditEntry,
     ChannelEvent,
     ChannelProperty,
+    Credential,
     InventoryHold,
     Lock,
     PinJob,
@@ -36,6 +37,7 @@ KINDS: Final = (
     "audit_log",
     "channel_mapping",
     "channel_property",
+    "credential",
     "discrepancy",
     "event",
     "guest",
@@ -124,6 +126,7 @@ def look_up(q: str) -> Named:
             _few("reservation", Reservation.id, named),
             _few("hold", InventoryHold.id, InventoryHold.reservation_id.in_(stays)),
             _few("pin_order", PinJob.id, PinJob.reservation_id.in_(stays)),
+            _few("credential", Credential.id, Credential.reservation_id.in_(stays)),
             _few(
                 "event",
                 ChannelEvent.id,
@@ -207,6 +210,13 @@ _SHOWN: Final[tuple[tuple[Any, Select[Any, Any]], ...]] = (
         _of_stay("hold", InventoryHold, Reservation.id)
         .select_from(InventoryHold)
         .join(Reservation, Reservation.id == InventoryHold.reservation_id)
+        .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id),
+    ),
+    (
+        Credential,
+        _of_stay("credential", Credential, Reservation.id)
+        .select_from(Credential)
+        .join(Reservation, Reservation.id == Credential.reservation_id)
         .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id),
     ),
     (

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from app import clock
 from app.domain.states import CredentialState, PinJobKind, PinJobStatus, RevokeReason
 from app.domain.stay_windows import Window
 from app.models import Credential, PinJob
+from app.services import audit
 from app.services.pin_alarms import Alarms
 
 _COLUMNS = (
@@ -198,6 +199,10 @@ def reopen(session: Session, credential: Credential, now: datetime) -> None:
 
 def end(credential: Credential, now: datetime) -> None:
     """The PIN is proven gone, or never left us: forget the digits (C-14)."""
+    session = object_session(credential)
+    if session is not None and (credential.sent_at or credential.vendor_ref):
+        after = {"lock_id": str(credential.lock_id), "reason": credential.revoke_reason}
+        audit.record(session, audit.SYSTEM, "remove", "credential", credential.id, after=after)
     credential.state = CredentialState.REVOKED
     credential.revoked_at = now
     credential.pin_encrypted = None

@@ -18,7 +18,7 @@ from app.integrations.locks import LockPin, LockPinState
 from app.models import Credential, PinJob
 from app.models.columns import among
 from app.queue import client as queue
-from app.services import alerts, figures
+from app.services import alerts, audit, figures
 from app.services.pin_orders import end, finish, order_generate, reopen
 
 log = structlog.get_logger(__name__)
@@ -202,6 +202,14 @@ class Sightings:
             credential.state = CredentialState.INSTALLED
             credential.installed_at = self.now
             self.lock_acted = True
+            audit.record(
+                self.session,
+                audit.SYSTEM,
+                "install",
+                "credential",
+                credential.id,
+                after={"lock_id": str(credential.lock_id)},
+            )
             figures.pin_installed(credential, self.now)
             log.info("pin_installed", credential_id=str(credential.id))
         elif credential.installed_at is None or credential.installed_at + SECOND_LOOK <= self.now:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,10 +15,12 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.domain.retries import RECONCILIATION
 from app.domain.states import RunStatus
-from app.models import Property, ReconciliationFailure, ReconciliationLog
+from app.models import Property, ReconciliationFailure, ReconciliationLog, User
 from app.queue import client as queue
 from app.runtime import settings
-from app.services import alerts, figures
+from app.services import alerts, audit, figures
+from app.services.audit import Actor
+from app.services.edits import plain
 from app.services.leases import EARLY, LEASE
 from app.transaction import transaction
 
@@ -96,12 +99,29 @@ def open_run(session: Session, kind: str, **fields: Any) -> UUID | None:
             .values(next_attempt_at=None)
         )
     now = clock.utcnow()
-    return session.scalar(
+    run_id = session.scalar(
         insert(ReconciliationLog)
         .values(kind=kind, started_at=now, created_at=now, updated_at=now, **fields)
         .on_conflict_do_nothing()
         .returning(ReconciliationLog.id)
     )
+    if run_id is not None and fields.get("trigger") in ("manual", "command"):
+        _tell_who(session, run_id, kind, fields)
+    return run_id
+
+
+def _tell_who(session: Session, run_id: UUID, kind: str, fields: Mapping[str, Any]) -> None:
+    """The audit entry of a run that somebody asked for."""
+    user_id: UUID | None = fields.get("requested_by")
+    user = session.get(User, user_id) if user_id is not None else None
+    actor = Actor(user.email if user is not None else "command line", user_id)
+    after = {"kind": kind} | {
+        name: plain(fields[name])
+        for name in ("property_id", "since", "dry_run")
+        if fields.get(name)
+    }
+    verb = "apply" if fields.get("plan_hash") else "start"
+    audit.record(session, actor, verb, "reconciliation_run", run_id, after=after)
 
 
 def _is_stale(now: datetime) -> Any:

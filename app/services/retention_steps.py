@@ -145,7 +145,7 @@ def _delete_stays(session: Session, before: datetime, most: int) -> int:
 
 
 _PINS, _SIGN_INS = _words(PIN_ACTIONS), _words(SIGN_IN_ACTIONS)
-_PIN_ENTRY = f"(t.action IN ({_PINS}) OR t.entity = 'pin_order')"
+_PIN_ENTRY = f"(t.action IN ({_PINS}) OR t.entity IN ('pin_order', 'credential'))"
 _LATEST_SUCCESS = """
     t.id NOT IN (SELECT DISTINCT ON (kind, property_id) id FROM reconciliation_logs
                   WHERE status = 'success' AND NOT dry_run

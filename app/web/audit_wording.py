@@ -25,6 +25,8 @@ DEEDS: dict[str, tuple[str, Any]] = {
     "reveal": ("eye", _l("PIN shown")),
     "reprocess": ("retry", _l("New PIN ordered")),
     "reservation revoke": ("ban", _l("PIN revoked")),
+    "credential install": ("okc", _l("PIN on the lock")),
+    "credential remove": ("ban", _l("PIN removed from the lock")),
     "reservation create": ("plus", _l("Booking made")),
     "reservation update": ("today", _l("Booking changed")),
     "reservation confirm": ("okc", _l("Confirmed by the channel")),
@@ -88,6 +90,7 @@ THINGS: dict[str, Any] = {
     "audit_log": _l("Audit log"),
     "channel_mapping": _l("Channel mapping"),
     "channel_property": _l("Channel"),
+    "credential": _l("PIN"),
     "discrepancy": _l("Discrepancy"),
     "event": _l("Event"),
     "guest": _l("Guest"),
@@ -140,8 +143,8 @@ FIELDS: dict[str, Any] = (
 )
 #: actors that are no persons
 NOBODY: dict[str, Any] = {"system": _l("System"), "command line": _l("Command line")}
-#: what nobody has to read: how an entry names its own purge
-HIDDEN = frozenset({"transaction", "request"})
+#: what nobody has to read: how a purge, a request, a PIN is named inside
+HIDDEN = frozenset({"transaction", "request", "credential_id", "test_id"})
 
 
 class Difference(NamedTuple):

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
+from app.errors import InvalidTransition
 from app.extensions import db
 from app.models import (
     AuditEntry,
@@ -25,7 +26,7 @@ from app.models import (
     UserSession,
 )
 from app.queue.interrupts import HandBack
-from app.services import privacy_rules, retention
+from app.services import event_desk, privacy_rules, retention
 from app.services.audit import Actor
 from app.services.privacy_rules import BY_NAME, RULES, Limits
 from app.transaction import transaction
@@ -427,3 +428,11 @@ def test_the_tick_puts_a_night_in_line_until_it_is_done(
     clock.move(days=1)
     retention.order()
     assert redis.lrange("rq:queue:reconciliation", 0, -1) == [b"privacy-retain"]
+
+
+def test_an_emptied_event_is_not_processed_again(app: Flask, clock: Clock) -> None:
+    event = make_event(connection(), processed_at=ago("payload_days"))
+    retention.tick()
+    with pytest.raises(InvalidTransition, match="removed"):
+        event_desk.replay(event.id, actor=RUTH)
+    assert reload(event).status == "done"
