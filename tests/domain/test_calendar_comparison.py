@@ -13,6 +13,7 @@ from app.domain.calendar_comparison import (
     AGREED,
     Decision,
     Price,
+    patient,
     price,
     ranges,
     runs,
@@ -168,6 +169,24 @@ def test_a_price_that_is_told_settles_the_night(
         told = Price(ours, their_stay if stay is None else stay)
         assert price(Price(ours, stay), told) == AGREED
         assert theirs is None or abs(ours - theirs) * 20 <= ours
+
+
+@pytest.mark.parametrize(
+    ("decision", "told", "expected"),
+    [
+        (Decision(tell=True), 0, "tell"),
+        (Decision(tell=True), 2, "tell"),
+        (Decision(tell=True), 3, "medium"),
+        (Decision(tell=True, severity="high", reason="Overbooked by 1"), 3, "high"),
+        (AGREED, 9, "agree"),
+        (Decision(severity="low", reason="It is so"), 9, "low"),
+    ],
+)
+def test_patience(decision: Decision, told: int, expected: str) -> None:
+    found = patient(decision, told)
+    assert word(found) == expected
+    if decision.reason is not None:
+        assert found.reason == decision.reason
 
 
 def test_nights_in_a_row_are_one_range() -> None:
