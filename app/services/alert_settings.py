@@ -158,12 +158,18 @@ def put(session: Session, name: str, value: Any, by: str) -> None:
 
 
 def watched_at(session: Session) -> datetime | None:
-    """When the rules were last looked at, as far as known."""
+    """The same, in the caller's transaction."""
     found = session.get(SystemSetting, WATCHED, populate_existing=True)
     try:
         return datetime.fromisoformat(found.value) if found is not None else None
     except (TypeError, ValueError):
         return None
+
+
+def last_look() -> datetime | None:
+    """When the rules were last looked at, as far as known."""
+    with transaction() as session:
+        return watched_at(session)
 
 
 def _plain(found: AlertSettings) -> dict[str, Any]:
