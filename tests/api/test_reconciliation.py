@@ -12,9 +12,10 @@ from flask.testing import FlaskClient
 
 from app.errors import Unavailable
 from app.models import ReconciliationLog
-from app.services import vendors
+from app.services import channel_accounts, vendors
 from app.transaction import transaction
 from tests.api.conftest import Call, Headers
+from tests.beds24 import make_beds24_house
 from tests.conftest import Clock
 from tests.factories import reload
 
@@ -101,9 +102,33 @@ def test_starting_a_run(app: Flask, api: Call, connected: None) -> None:
     assert api("GET", "/reconciliation/status").status_code == 200
 
 
+def test_one_run_for_each_property_at_beds24(
+    app: Flask, api: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_accounts, "of_property", lambda connection_id: connection_id)
+    asked = {"kind": "beds24_bookings"}
+    assert api("POST", "/reconciliation/runs", asked).status_code == 503
+    first, second = make_beds24_house(), make_beds24_house("51002", "620022")
+    alone = api("POST", "/reconciliation/runs", asked | {"property_id": str(second.home.id)})
+    assert alone.json["runIds"] == [alone.json["runId"]]
+    both = api("POST", "/reconciliation/runs", asked)
+    assert (both.status_code, len(both.json["runIds"])) == (202, 1)
+    assert reload(ReconciliationLog(id=both.json["runId"])).property_id == first.home.id
+    assert api("POST", "/reconciliation/runs", asked).status_code == 409
+    listed = api("GET", f"/reconciliation/runs?property_id={first.home.id}").json["runs"]
+    assert [run["id"] for run in listed] == both.json["runIds"]
+    assert (listed[0]["property_id"], listed[0]["stats"]["flagged"]) == (str(first.home.id), 0)
+    for query, last in ((f"property_id={second.home.id}", alone), ("", both)):
+        shown = api("GET", f"/reconciliation/status?kind=beds24_bookings&{query}").json["data"]
+        assert (shown["currentStatus"], shown["schedule"]) == ("pending", "7,22,37,52 * * * *")
+        assert shown["lastRun"]["id"] == last.json["runId"]
+    assert api("GET", "/reconciliation/status?property_id=x").status_code == 400
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
+        ({"kind": "beds24_rates", "since": "2026-03-01T00:00:00Z"}, "since"),
         ({}, "kind"),
         ({"kind": "hotels"}, "kind"),
         ({"kind": 7}, "kind"),

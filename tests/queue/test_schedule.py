@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,24 @@ def test_the_intervals_of_the_design() -> None:
     assert STAYS.cron == "*/30 * * * *"
     assert SWEEP.every == timedelta(seconds=15)
     assert JOBS["maintenance.heartbeat"].every == timedelta(seconds=15)
+
+
+def test_a_schedule_of_an_operator_beats_ours(
+    app: Flask, timetable: Timetable, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B24R-16…19, C-31."""
+    bookings = JOBS["reconciliation.tick_beds24_bookings"]
+    clock.set(datetime(2026, 3, 10, 12, 0, tzinfo=UTC))
+    assert [job.cron for job in (bookings, JOBS["reconciliation.tick_beds24_rates"])] == [
+        "7,22,37,52 * * * *", "40 3 * * *"
+    ]  # fmt: skip
+    timetable.mend()
+    own = replace(app.extensions["settings"], beds24_bookings_cron="9 * * * *")
+    monkeypatch.setitem(app.extensions, "settings", own)
+    assert next_run(bookings, clock.now) == datetime(2026, 3, 10, 12, 9, tzinfo=UTC)
+    assert timetable.mend() == [f"{bookings.name}: was different"]
+    line = next(line for line in timetable.lines() if line.name == bookings.name)
+    assert (line.when, line.state) == ("9 * * * *", "ok")
 
 
 def test_the_cron_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
