@@ -34,6 +34,7 @@ from app.transaction import transaction
 KINDS: Final = (
     "accommodation",
     "alert",
+    "alert_settings",
     "audit_log",
     "channel_mapping",
     "channel_property",

@@ -154,7 +154,8 @@ def values(
         partner_ref = None  # it is ours
     amount = copy.amount if first else None
     guest = (copy.guest_name, copy.guest_email, copy.guest_phone)
-    if stored is not None and stored["anonymised_at"] and departure.at <= now:
+    over = departure.at <= now or status == ReservationStatus.CANCELLED
+    if stored is not None and stored["anonymised_at"] and over:
         guest = (None, None, None)  # forgotten for good: the channel may still know them
     return {
         "external_id": copy.external_id,

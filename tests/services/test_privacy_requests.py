@@ -318,6 +318,18 @@ def test_the_channel_does_not_bring_an_erased_guest_back(app: Flask, clock: Cloc
     assert places_with(*WORDS) == []
 
 
+def test_nor_the_guest_of_a_cancelled_stay_unless_it_is_revived(app: Flask, clock: Clock) -> None:
+    stay = make_guest(days_ago=-5, status="cancelled", cancelled_at=NOON)
+    privacy_requests.erase([stay.id], actor=RUTH)
+    clock.move(hours=2)
+    cancelled = copy_of(stay, status=ReservationStatus.CANCELLED, raw_status="cancelled", adults=2)
+    reservations.apply_copies([cancelled])
+    assert (reload(stay).adults, reload(stay).guest_name) == (2, None)
+    clock.move(hours=2)
+    reservations.apply_copies([copy_of(stay, modified_at=NOON + timedelta(hours=3))])
+    assert (reload(stay).status, reload(stay).guest_name) == ("confirmed", NAME)
+
+
 def test_a_stay_that_is_moved_into_the_future_needs_its_guest_again(
     app: Flask, clock: Clock
 ) -> None:
