@@ -14,6 +14,7 @@ from app.api import (
     channel_status,
     csv_files,
     discrepancies,
+    documentation,
     events,
     front_desk,
     inventory,
@@ -79,6 +80,7 @@ for noun in NOUNS:
 api = Blueprint("api", __name__, url_prefix="/api")
 problems.install(api)
 api.register_blueprint(tokens.bp)
+api.register_blueprint(documentation.bp)
 api.register_blueprint(webhooks.bp)
 api.register_blueprint(webhooks.beds24)
 api.register_blueprint(admin, url_prefix="/admin")

@@ -43,7 +43,14 @@ STAFF = {
     "POST /api/admin/reservations/<uuid:reservation_id>/no-show",
 }
 #: what needs no token
-OPEN = ("/api/auth/token", "/api/webhooks/", "/api/integrations/", "/health/")
+OPEN = (
+    "/api/auth/token",
+    "/api/webhooks/",
+    "/api/integrations/",
+    "/api/openapi.json",
+    "/api/docs",
+    "/health/",
+)
 
 
 def routes(app: Flask) -> list[tuple[str, Rule]]:
