@@ -81,4 +81,5 @@ def heartbeat(kind: str = "worker", name: str | None = None) -> None:
 
 
 def farewell(name: str) -> None:
-    trace("farewell")
+    db.session.execute(text("SELECT 1"))
+    db.session.remove()
