@@ -42,6 +42,8 @@ MINUTE_SECONDS = 3600
 #: a process that has said nothing for so long no longer counts in a gauge
 GAUGE_SECONDS = 30.0
 PATIENCE_SECONDS = 1.0
+#: how long a process that ends waits for its thread to finish sending
+LEAVE_SECONDS = 0.5
 
 #: Adds each pair to the totals and to its minute, unless this very batch has been added before:
 #: an answer that was lost must not count everything twice.
@@ -200,11 +202,15 @@ class _Meters:
         return self.client
 
     def leave(self) -> None:
-        """Send the rest, and be no longer counted among the living."""
+        """Send the rest, and be no longer counted among the living. A Redis that is away is not
+        waited for: a process has little time to end."""
         if self.url is None or (self.thread is None and not self.cells):
             return
         self.leaving.set()
-        self.silent = True  # where a log line would go may be closed by now
+        away, self.silent = self.silent, True  # where a log line would go may be closed by now
+        if away or not self.sending.acquire(timeout=LEAVE_SECONDS):
+            return
+        self.sending.release()
         if self.flush():
             try:
                 self._redis().hdel(GAUGES, self.process)

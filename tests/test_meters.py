@@ -163,6 +163,20 @@ def test_a_lost_answer_does_not_count_twice(
     assert totals(redis)[JOBS] == [1, 0]
 
 
+def test_an_end_waits_for_no_redis(here: _Meters) -> None:
+    meters.start("redis://127.0.0.1:1/0")
+    job_done()
+    assert not meters.flush()
+    with here.sending:  # even if the thread is at it
+        started = time.monotonic()
+        meters.leave()
+    assert time.monotonic() - started < 0.4
+    here.silent = False
+    with here.sending:
+        meters.leave()
+    assert time.monotonic() - started < 2
+
+
 def test_an_emptied_redis_starts_at_nought(here: _Meters, redis: Any) -> None:
     job_done()
     meters.flush()
