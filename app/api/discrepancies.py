@@ -11,8 +11,9 @@ from pydantic import Field
 
 from app.api import serializers
 from app.api.bodies import body
+from app.api.problems import problem
 from app.api.tokens import actor
-from app.errors import Invalid, NotFound
+from app.errors import Invalid, NotFound, Stale
 from app.services import discrepancy_desk, discrepancy_lists
 from app.services.discrepancy_lists import DiscrepancyFilter, Row
 from app.services.inputs import Input
@@ -54,15 +55,19 @@ def show(discrepancy_id: UUID) -> ResponseReturnValue:
 
 @bp.post("/<uuid:discrepancy_id>/resolve")
 def resolve(discrepancy_id: UUID) -> ResponseReturnValue:
-    """Carry out a verdict; 409 when it is decided already, has changed, or cannot be done."""
+    """Carry out a verdict; 409 when it is decided already or cannot be done, and with the
+    `discrepancy` as it is now when a side has changed since it was shown."""
     wanted = body(Verdict)
-    discrepancy_desk.resolve(
-        discrepancy_id,
-        wanted.action,
-        wanted.note,
-        actor=actor(),
-        seen=wanted.fingerprint,
-    )
+    try:
+        discrepancy_desk.resolve(
+            discrepancy_id,
+            wanted.action,
+            wanted.note,
+            actor=actor(),
+            seen=wanted.fingerprint,
+        )
+    except Stale as error:
+        return problem(409, error.message, discrepancy=_discrepancy(_read(discrepancy_id)))
     return _answer(discrepancy_id)
 
 
@@ -96,10 +101,14 @@ def _matching(given: dict[str, str]) -> list[UUID]:
 
 
 def _answer(discrepancy_id: UUID) -> ResponseReturnValue:
+    return jsonify(_discrepancy(_read(discrepancy_id)))
+
+
+def _read(discrepancy_id: UUID) -> Row:
     found = discrepancy_lists.read(discrepancy_id)
     if found is None:
         raise NotFound(discrepancy_desk.NOT_FOUND)
-    return jsonify(_discrepancy(found))
+    return found
 
 
 def _discrepancy(each: Row) -> serializers.Json:

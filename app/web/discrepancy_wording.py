@@ -113,6 +113,10 @@ REFUSALS = {
         "Beds24 cannot be told: the room type is not mapped to one of its rooms."
     ),
     "we have no amount to tell": AGAINST["no_amount"],
+    "the stay is over here too: there is nothing to tell": AGAINST["over"],
+    "Beds24 has cancelled it, and only there can it be brought back": AGAINST["cancelled_there"],
+    "the booking was made in Beds24: make it there again, or take theirs": AGAINST["made_there"],
+    "Beds24 is not told a status: accept it there": AGAINST["status_there"],
 }
 SHAPES: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"the booking is from (?P<who>.+): change it in .+"), AGAINST["owner"]),

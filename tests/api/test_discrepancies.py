@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.integrations.errors import Unreachable
 from app.models import Discrepancy
 from app.services import vendors
 from app.services.discrepancy_desk import MOST
@@ -103,7 +104,9 @@ def test_a_verdict(api: Call, row: Discrepancy) -> None:
         assert answer.json["errors"][0]["field"] == field
 
     stale = {"action": "dismiss", "note": "x", "fingerprint": "0" * 64}
-    assert api("POST", path, stale).status_code == 409
+    refused = api("POST", path, stale)
+    assert refused.status_code == 409
+    assert refused.json["discrepancy"]["fingerprint"] == row.fingerprint
     done = api("POST", path, {"action": "dismiss", "note": "known", "fingerprint": row.fingerprint})
     assert (done.status_code, done.json["status"], done.json["note"]) == (200, "dismissed", "known")
     assert done.json["closed_by"].startswith("admin")
@@ -112,11 +115,27 @@ def test_a_verdict(api: Call, row: Discrepancy) -> None:
     assert api("POST", gone, {"action": "dismiss", "note": "x"}).status_code == 404
 
 
+def test_what_moved_comes_with_the_refusal(
+    api: Call, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = FakeBeds24()
+    account.put(id=84107733, arrival="2026-03-12", departure="2026-03-19", price=500)
+    monkeypatch.setattr(vendors, "beds24_client", lambda connection_id: account)
+    stay = make_stay(
+        house.rooms[0], check_in=ARRIVES, channel="beds24", source="beds24", amount=500,
+        external_id="84107733", currency="BRL",
+    )  # fmt: skip
+    settle(house.connection, [finding(reservation_id=stay.id)])
+    path = f"/discrepancies/{the_one().id}/resolve"
+    refused = api("POST", path, {"action": "accept_channel"})
+    assert (refused.status_code, refused.content_type) == (409, "application/problem+json")
+    assert refused.json["discrepancy"]["theirs"]["check_out"] == "2026-03-19"
+    assert refused.json["discrepancy"]["ours"]["check_out"] == "2026-03-14"
+
+
 def test_a_silent_channel_is_503(
     api: Call, row: Discrepancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.integrations.errors import Unreachable
-
     account = FakeBeds24()
     account.faults.append(Unreachable("no answer", vendor="beds24"))
     monkeypatch.setattr(vendors, "beds24_client", lambda connection_id: account)
