@@ -42,8 +42,8 @@ MINUTE_SECONDS = 3600
 #: a process that has said nothing for so long no longer counts in a gauge
 GAUGE_SECONDS = 30.0
 PATIENCE_SECONDS = 1.0
-#: how long a process that ends waits for its thread to finish sending
-LEAVE_SECONDS = 0.5
+#: how long a process that ends waits for its thread to finish sending, and then for Redis
+LEAVE_SECONDS = 0.3
 
 #: Adds each pair to the totals and to its minute, unless this very batch has been added before:
 #: an answer that was lost must not count everything twice.
@@ -192,14 +192,17 @@ class _Meters:
 
     def _redis(self) -> Redis:
         if self.client is None:
-            assert self.url is not None
-            self.client = Redis.from_url(
-                self.url,
-                socket_connect_timeout=PATIENCE_SECONDS,
-                socket_timeout=PATIENCE_SECONDS,
-                retry=Retry(NoBackoff(), 1),
-            )
+            self.client = self._connect(PATIENCE_SECONDS, 1)
         return self.client
+
+    def _connect(self, patience: float, retries: int) -> Redis:
+        assert self.url is not None
+        return Redis.from_url(
+            self.url,
+            socket_connect_timeout=patience,
+            socket_timeout=patience,
+            retry=Retry(NoBackoff(), retries),
+        )
 
     def leave(self) -> None:
         """Send the rest, and be no longer counted among the living. A Redis that is away is not
@@ -210,6 +213,7 @@ class _Meters:
         away, self.silent = self.silent, True  # where a log line would go may be closed by now
         if away or not self.sending.acquire(timeout=LEAVE_SECONDS):
             return
+        self.client = self._connect(LEAVE_SECONDS, 0)
         self.sending.release()
         if self.flush():
             try:
