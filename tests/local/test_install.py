@@ -43,6 +43,7 @@ def install(tree: Path, *arguments: str) -> tuple[int, str]:
     return process.returncode, told
 
 
+@pytest.mark.faults
 def test_an_environment_from_first_start_to_change(tree: Path) -> None:
     with start(tree) as first, start(tree, "--dev") as second:
         told = [process.communicate(timeout=100)[1] for process in (first, second)]
