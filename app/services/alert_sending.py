@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -42,6 +42,8 @@ from app.transaction import in_transaction, transaction
 log = structlog.get_logger(__name__)
 
 WAYS = ("email", "webhook")
+#: claims wait for each other (any number will do)
+LOCK = 815_162_345
 RETRIES = RetryPolicy((60, 300, 900))
 #: longer than any conversation with a server may take
 LEASE = timedelta(minutes=2)
@@ -124,12 +126,13 @@ def _claim() -> _Task | None:
     """Take the next message under a lease: all notices of one moment, way and reason."""
     now = clock.utcnow()
     with transaction() as session:
+        # One at a time: two that begin with different notices of one message would both send it.
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         first = session.scalar(
             select(AlertNotice)
             .where(*_is_due(now))
             .order_by(AlertNotice.created_at, AlertNotice.way, AlertNotice.reason, AlertNotice.id)
             .limit(1)
-            .with_for_update(skip_locked=True)
         )
         if first is None:
             return None

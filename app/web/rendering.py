@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from app import clock
 from app.config import ROOT
-from app.web import dates
+from app.web import alert_wording, dates
 from app.web.request_log import request_id
 
 COMPONENTS = ROOT / "templates" / "_components"
@@ -133,4 +133,6 @@ def init(app: Flask) -> None:
     app.jinja_env.globals.update(
         ui=Components(app), here=here, asset=asset, request_id=request_id, now=clock.utcnow
     )
-    app.jinja_env.filters.update(dates.FILTERS, initials=initials, said=said)
+    app.jinja_env.filters.update(
+        dates.FILTERS, initials=initials, said=said, alert_said=alert_wording.said
+    )
