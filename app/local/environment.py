@@ -15,7 +15,14 @@ from app.sandbox.credentials import credentials
 ROOT = Path(__file__).resolve().parent.parent.parent
 VENDORS = ("STAYS_", "BEDS24_", "TUYA_")
 #: These tune us; having them set does not mean that the vendor is configured.
-TUNING = ("STAYS_DIALECT", "STAYS_FIRST_RUN_HOURS", "STAYS_HORIZON_DAYS")
+TUNING = (
+    "STAYS_DIALECT",
+    "STAYS_FIRST_RUN_HOURS",
+    "STAYS_HORIZON_DAYS",
+    "BEDS24_BOOKINGS_CRON",
+    "BEDS24_AVAILABILITY_CRON",
+    "BEDS24_RATES_CRON",
+)
 
 
 def var_directory() -> Path:
