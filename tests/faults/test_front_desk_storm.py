@@ -56,6 +56,8 @@ SECONDS = 10.0
 DESK_NIGHTS, OTA_NIGHT = 7, 40
 LIVE = ("pending_sync", "confirmed", "checked_in")
 ROOMS = 3
+#: without one of these the storm has proven nothing
+NEEDED = ("book", "change", "arrive", "deliver", "hear", "cancel")
 
 
 class House:
@@ -278,8 +280,13 @@ def test_nothing_is_sold_twice_and_beds24_ends_with_what_is_true(
     channel.fault("lost", operation="post_bookings", chance=20)
     channel.fault("500", operation="post_calendar", chance=10)
     done, broken = house.run_for(SECONDS, app)
+    for _ in range(4):  # on a busy machine not everything happens in the first ten seconds
+        if broken or all(done[name] for name in NEEDED):
+            break
+        more, broken = house.run_for(SECONDS, app)
+        done += more
     assert broken == []
-    assert all(done[name] for name in ("book", "change", "arrive", "deliver", "hear", "cancel"))
+    assert all(done[name] for name in NEEDED)
     channel.mend()
     deliver_all(clock)
     with suppress(ServiceError):

@@ -48,13 +48,14 @@ def room_of(desk: Desk, room_id: str) -> dict[str, Any]:
 def test_what_an_outside_hand_breaks_is_repaired(product: Run, desk: Desk) -> None:
     """1: forced to OCCUPIED, right again after a restart. 2: a booking removed, right again by the
     next scan, with a record of each."""
-    house = desk.api.get("/properties").json()["properties"][0]
+    house = desk.house()
     unit = {"property_id": house["id"], "name": "Room 102", "number": "102"}
     room = desk.api.post("/accommodations", json=unit).json()
     sql(product, "UPDATE accommodations SET status = 'OCCUPIED' WHERE id = %s", room["id"])
     assert room_of(desk, room["id"])["status"] == "OCCUPIED"
     assert kill(product, "worker.py") >= 1  # its keeper starts it again
-    assert within(45, lambda: room_of(desk, room["id"])["status"] == "AVAILABLE"), product.said
+    # At the start; should the server still see the killed one's connection then, a minute later.
+    assert within(120, lambda: room_of(desk, room["id"])["status"] == "AVAILABLE"), product.said
     change = room_of(desk, room["id"])["changes"][0]
     assert (change["from_status"], change["actor"]) == ("OCCUPIED", "system")
     assert change["reason"] == "No checked-in guest found"
@@ -79,7 +80,7 @@ def test_what_an_outside_hand_breaks_is_repaired(product: Run, desk: Desk) -> No
     assert booked.status_code == 201, booked.text
     assert room_of(desk, room["id"])["status"] == "RESERVED"
     sql(product, "DELETE FROM reservations WHERE accommodation_id = %s", room["id"])
-    assert within(90, lambda: room_of(desk, room["id"])["status"] == "AVAILABLE"), product.said
+    assert within(120, lambda: room_of(desk, room["id"])["status"] == "AVAILABLE"), product.said
     assert room_of(desk, room["id"])["changes"][0]["reason"] == "No active reservations found"
 
 

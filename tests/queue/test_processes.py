@@ -28,6 +28,10 @@ from tests.queue.conftest import Processes, Proxy, stop, wait_for
 pytestmark = pytest.mark.faults
 
 WORK_TAKEN_UP_SECONDS = 20
+#: of a stop without work to end; one that has to be killed takes ten seconds (OPS-24)
+PROMPT_SECONDS = 6
+#: how late a job may run on a busy machine
+LATE_SECONDS = 6
 
 
 @pytest.fixture
@@ -78,23 +82,23 @@ def test_a_delayed_job_runs_on_time_and_once(processes: Processes, queue_app: Fl
     runs = processes.ran("quick")
     assert sorted(run["arg"] for run in runs) == sorted(moments)
     for run in runs:
-        assert 0 <= run["at"] - moments[run["arg"]].timestamp() < 3.5
+        assert 0 <= run["at"] - moments[run["arg"]].timestamp() < LATE_SECONDS
 
 
 def test_an_order_replaces_the_one_before(processes: Processes, queue_app: Flask) -> None:
     """C-52: a moved date moves the alarm, later or earlier."""
     processes.worker()
     later, earlier = str(uuid4()), str(uuid4())
-    client.enqueue("sample.quick", later, at=_in(1))
+    moved = _in(7)
     client.enqueue("sample.quick", later, at=_in(4))
+    client.enqueue("sample.quick", later, at=moved)
     client.enqueue("sample.quick", earlier, at=_in(3600))
     client.enqueue("sample.quick", earlier)
-    moved = time.time() + 4
     processes.wait(lambda: len(processes.ran("quick")) == 2)
     time.sleep(2)
     runs = processes.ran("quick")
     assert [run["arg"] for run in runs] == [earlier, later]
-    assert runs[1]["at"] >= moved - 0.2
+    assert runs[1]["at"] >= moved.timestamp() - 0.2
 
 
 def test_a_job_orders_itself_anew(processes: Processes, queue_app: Flask) -> None:
@@ -120,7 +124,7 @@ def test_a_job_that_takes_too_long_is_ended(processes: Processes, queue_app: Fla
     processes.worker()
     client.enqueue("sample.endless", str(uuid4()))
     client.enqueue("sample.quick", str(uuid4()))
-    processes.wait(lambda: processes.ran("quick"), 8)
+    processes.wait(lambda: processes.ran("quick"))
     assert processes.said("job_out_of_time") == 1
     assert not processes.ran("swallowed")
 
@@ -144,7 +148,7 @@ def test_sigterm_in_a_long_job(processes: Processes, queue_app: Flask) -> None:
 
 def test_an_idle_worker_ends_at_once(processes: Processes) -> None:
     worker = processes.worker()
-    assert stop(worker, signal.SIGINT) < 3
+    assert stop(worker, signal.SIGINT) < PROMPT_SECONDS
 
 
 def test_sigkill_leaves_no_child(processes: Processes, queue_app: Flask) -> None:
@@ -154,7 +158,7 @@ def test_sigkill_leaves_no_child(processes: Processes, queue_app: Flask) -> None
     assert len(children) == 4
     worker.kill()
     worker.wait()
-    wait_for(lambda: not any(_lives(pid) for pid in children), 5)
+    wait_for(lambda: not any(_lives(pid) for pid in children))
     arg = str(uuid4())
     client.enqueue("sample.quick", arg)
     time.sleep(1)
@@ -172,7 +176,7 @@ def test_a_fallen_child_is_started_again(processes: Processes, queue_app: Flask)
     client.enqueue("sample.quick", str(uuid4()), at=_in(1))
     processes.wait(lambda: processes.ran("quick"))
     assert not before & set(_children(worker.pid))
-    assert stop(worker) < 3
+    assert stop(worker) < PROMPT_SECONDS
 
 
 def test_worker_and_clock_outlive_redis(processes: Processes, queue_app: Flask) -> None:
@@ -192,7 +196,7 @@ def test_worker_and_clock_outlive_redis(processes: Processes, queue_app: Flask) 
     processes.wait(lambda: processes.ran("quick"), 15)
     assert worker.poll() is None
     assert clock.poll() is None
-    assert stop(clock) < 2
+    assert stop(clock) < PROMPT_SECONDS
     assert stop(worker) < 10
 
 
@@ -206,7 +210,7 @@ def test_a_redis_that_hangs(processes: Processes, queue_app: Flask) -> None:
     processes.wait(lambda: len(processes.ran("tick")) > ticks)
     processes.redis.hang()
     time.sleep(1)
-    assert stop(clock) < 4
+    assert stop(clock) < PROMPT_SECONDS
     assert stop(worker) < 10
 
 
@@ -225,8 +229,8 @@ def test_a_worker_without_redis_stops_in_time(processes: Processes) -> None:
     worker, clock = processes.worker(), processes.clock()
     processes.redis.stop()
     processes.wait(lambda: processes.said("redis_unreachable") >= 4)
-    assert stop(clock) < 2
-    assert stop(worker) < 3
+    assert stop(clock) < PROMPT_SECONDS
+    assert stop(worker) < PROMPT_SECONDS
 
 
 def test_a_worker_outlives_postgresql(processes: Processes, sample_jobs: None) -> None:
@@ -277,7 +281,8 @@ def test_two_clocks_fire_each_slot_once(processes: Processes) -> None:
     before = len(processes.ran("tick"))
     processes.wait(lambda: len(processes.ran("tick")) >= before + 3, 25)
     moments = [run["at"] for run in processes.ran("tick")]
-    assert all(later - earlier > 0.9 for earlier, later in itertools.pairwise(moments))
+    # every two seconds; a late one is nearer to the next, and one fired twice nearer still
+    assert all(later - earlier > 0.5 for earlier, later in itertools.pairwise(moments))
 
 
 def test_ticks_do_not_pile_up(processes: Processes) -> None:
@@ -285,7 +290,7 @@ def test_ticks_do_not_pile_up(processes: Processes) -> None:
     time.sleep(7)
     with processes.redis.client() as redis:
         assert redis.llen("rq:queue:maintenance") == 1
-    assert stop(clock) < 2
+    assert stop(clock) < PROMPT_SECONDS
 
 
 def test_memory(processes: Processes, queue_app: Flask) -> None:
@@ -323,8 +328,8 @@ def test_the_real_processes(processes: Processes, database: str) -> None:
     assert not processes.said("heartbeat_failed")
     sizes = {pid: _memory(pid) for pid in (worker.pid, clock.pid, *_children(worker.pid))}
     assert max(sizes.values()) < 150, sizes
-    assert stop(clock) < 2
-    assert stop(worker) < 3
+    assert stop(clock) < PROMPT_SECONDS
+    assert stop(worker) < PROMPT_SECONDS
 
 
 def test_a_failed_job_tells_no_secret(processes: Processes, queue_app: Flask) -> None:
