@@ -73,6 +73,7 @@ def test_production_starts_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_dialect_alone_configures_no_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAYS_DIALECT", "external")
+    monkeypatch.setenv("BEDS24_BOOKINGS_CRON", "7 * * * *")
     assert environment.configured_vendors() == ()
     monkeypatch.setenv("TUYA_ACCESS_ID", "abc")
     assert environment.configured_vendors() == ("TUYA_",)
