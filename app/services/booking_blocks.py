@@ -12,8 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.findings import Finding
+from app.domain.states import ReservationStatus
 from app.integrations.channels import ChannelReservation, ItemError
-from app.models import MaintenanceBlock
+from app.models import MaintenanceBlock, Reservation
 from app.models.columns import among
 from app.services import beds24_bookings, booking_rows, maintenance_blocks
 from app.services.beds24_bookings import NO_TYPE, Version
@@ -89,8 +90,9 @@ def plan(
     One that stands as a stay here is a matter of the bookings."""
     found = Blocks([], [], [])
     here = _stored(session, reading.blocks.keys() | booking_rows.blocks(session, reading.span))
+    kept = stays.keys() | _slept_in(session, reading.blocks)
     for external_id, copy in sorted(reading.blocks.items()):
-        if external_id in moving or external_id in stays or copy.status == "cancelled":
+        if external_id in moving or external_id in kept or copy.status == "cancelled":
             continue
         place = places.get(copy.accommodation_ref)
         if isinstance(place, NoPlace):
@@ -123,6 +125,18 @@ def apply(session: Session, action: BlockAction, reading: Reading) -> None:
         return
     version = Version(action.external_id, reading.as_of, action.copy)
     beds24_bookings.take_in(session, version, channel_property_id=reading.connection.id)
+
+
+def _slept_in(session: Session, external_ids: Collection[str]) -> set[str]:
+    """Those that are stays here which were not cancelled: a block takes no night from them."""
+    found = session.scalars(
+        select(Reservation.external_id).where(
+            Reservation.channel == BEDS24,
+            among(Reservation.external_id, external_ids),
+            Reservation.status != ReservationStatus.CANCELLED,
+        )
+    )
+    return {external_id for external_id in found if external_id}
 
 
 def _stored(session: Session, external_ids: Collection[str]) -> dict[str, Nights]:
