@@ -29,7 +29,8 @@ class Credential(Stamped, Base):
     `valid_from`/`expires_at` is the window we want; `sent_from`/`sent_until` the planned one that
     the vendor last accepted; they differ while a change is on its way. `sent_at` set without
     `vendor_ref` means that a create may have been executed: it is read back by `vendor_name`.
-    `pin_encrypted` is dropped once the PIN is proven gone (C-14).
+    `installed_at` is of the window last sent, `first_installed_at` of any. `pin_encrypted` is
+    dropped once the PIN is proven gone (C-14).
     """
 
     __tablename__ = "credentials"
@@ -54,6 +55,7 @@ class Credential(Stamped, Base):
     sent_at: Mapped[Moment | None]
     accepted_at: Mapped[Moment | None]
     installed_at: Mapped[Moment | None]
+    first_installed_at: Mapped[Moment | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[Moment | None]
     last_error: Mapped[str | None]

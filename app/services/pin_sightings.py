@@ -201,6 +201,7 @@ class Sightings:
         if credential.state != CredentialState.INSTALLED:
             credential.state = CredentialState.INSTALLED
             credential.installed_at = self.now
+            credential.first_installed_at = credential.first_installed_at or self.now
             self.lock_acted = True
             audit.record(
                 self.session,

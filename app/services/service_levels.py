@@ -149,7 +149,7 @@ def _begun(
 def _pin_counts() -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement[int]]:
     promised = func.greatest(Reservation.check_in_at, Reservation.created_at + NOTICE)
     installed = (
-        select(func.min(Credential.installed_at))
+        select(func.min(Credential.first_installed_at))
         .where(
             Credential.reservation_id == Reservation.id,
             # One that was taken off before the guest came opened nothing for them.

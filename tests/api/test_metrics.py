@@ -200,6 +200,7 @@ def test_pins_runs_credits_and_the_rest(scrape: Read) -> None:
                     valid_from=now - timedelta(days=1),
                     expires_at=now + timedelta(hours=hours),
                     installed_at=now - timedelta(days=1),
+                    first_installed_at=now - timedelta(days=1),
                     vendor_name=f"TK-{index}",
                 )
             )

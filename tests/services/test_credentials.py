@@ -632,3 +632,21 @@ def _open_alerts() -> list[str]:
 def _property(room: Accommodation) -> Property:
     with transaction() as session:
         return session.get_one(Property, room.property_id)
+
+
+def test_a_later_end_is_told_to_the_lock_and_the_first_time_is_kept(door: Door) -> None:
+    """A stay made longer has had its PIN since it was first there (service levels)."""
+    stay = door.stay(check_in=date(2026, 3, 9), nights=3)
+    door.settle()
+    door.settle()
+    before = door.credential(stay)
+    assert before.installed_at is not None
+    assert before.first_installed_at == before.installed_at
+    door.clock.move(hours=1)
+    door.change(stay, check_out_at=stay.check_out_at.replace(hour=20))
+    door.settle()
+    door.settle()
+    after = door.credential(stay)
+    assert after.installed_at is not None
+    assert after.installed_at > before.installed_at
+    assert after.first_installed_at == before.installed_at

@@ -37,6 +37,7 @@ def stay(begins: datetime, **fields: Any) -> Reservation:
 
 def pin(reservation: Reservation, **fields: Any) -> Credential:
     lock = make_lock()
+    fields.setdefault("first_installed_at", fields.get("installed_at"))
     defaults: dict[str, Any] = {
         "reservation_id": reservation.id,
         "lock_id": lock.id,
@@ -75,6 +76,14 @@ def test_a_pin_is_on_time_until_check_in(after: timedelta | None, expected: PinL
     begun = stay(NOW - HOUR)
     pin(begun, installed_at=None if after is None else begun.check_in_at + after)
     assert pins() == expected
+
+
+def test_a_window_that_changed_does_not_make_an_early_pin_late() -> None:
+    begun = stay(NOW - HOUR)
+    early = begun.check_in_at - HOUR
+    pin(begun, first_installed_at=early, installed_at=begun.check_in_at + MINUTE)
+    pin(stay(NOW - HOUR), first_installed_at=early, installed_at=None, state="accepted")
+    assert pins() == PinLevel(on_time=2)
 
 
 def test_a_booking_at_the_last_moment_gets_ten_minutes() -> None:
