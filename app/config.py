@@ -62,6 +62,7 @@ class Settings:
     beds24_bookings_cron: str = "7,22,37,52 * * * *"
     beds24_availability_cron: str = "12 * * * *"
     beds24_rates_cron: str = "40 3 * * *"
+    deep_comparison_cron: str = "20 2 * * 1"
     tuya_api_region: str | None = None
     tuya_access_id: str | None = None
     tuya_access_secret: str | None = field(default=None, repr=False)
@@ -386,6 +387,7 @@ def _beds24(reader: _Reader) -> dict[str, Any]:
         "beds24_bookings_cron": reader.cron("BEDS24_BOOKINGS_CRON", "7,22,37,52 * * * *"),
         "beds24_availability_cron": reader.cron("BEDS24_AVAILABILITY_CRON", "12 * * * *"),
         "beds24_rates_cron": reader.cron("BEDS24_RATES_CRON", "40 3 * * *"),
+        "deep_comparison_cron": reader.cron("DEEP_COMPARISON_CRON", "20 2 * * 1"),
     }
 
 

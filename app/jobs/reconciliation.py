@@ -9,6 +9,8 @@ import structlog
 from app.errors import Conflict, Unavailable
 from app.services import reconciliation
 
+CHANNELS = ("stays", "beds24")
+
 log = structlog.get_logger(__name__)
 
 
@@ -35,6 +37,15 @@ def tick_beds24_availability() -> None:
 def tick_beds24_rates() -> None:
     """Compare the prices of every connected property likewise (B24R-18)."""
     _tick("beds24_rates")
+
+
+def tick_deep() -> None:
+    """Compare everything active with each channel, once a week, for the report."""
+    for channel in CHANNELS:
+        try:
+            reconciliation.start_deep(channel, trigger="schedule")
+        except (Conflict, Unavailable) as refusal:
+            log.info("run_not_started", kind=f"{channel}_deep", reason=type(refusal).__name__)
 
 
 def _tick(kind: str) -> None:

@@ -114,6 +114,14 @@ _SPECS = (
         cron_setting="beds24_rates_cron",
     ),
     JobSpec(
+        "reconciliation.tick_deep",
+        "app.jobs.reconciliation.tick_deep",
+        MAINTENANCE,
+        60,
+        cron="20 2 * * 1",
+        cron_setting="deep_comparison_cron",
+    ),
+    JobSpec(
         "channels.keep_alive", "app.jobs.channels.keep_alive", MAINTENANCE, 180, cron="50 4 * * *"
     ),
     JobSpec(

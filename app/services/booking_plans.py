@@ -62,6 +62,7 @@ class Actions:
     blocks: list[BlockAction] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     compared: set[str] = field(default_factory=set)
+    items: list[dict[str, Any]] = field(default_factory=list)  # all of them, as the plan shows them
 
 
 def make(reading: Reading) -> Plan:
@@ -84,6 +85,7 @@ def make(reading: Reading) -> Plan:
         else:
             made.decide(suspect, stored)
     made.settle_new(ids)
+    made.actions.items = [*made.items]
     with transaction() as session:
         blocks = booking_blocks.plan(
             session, reading, places_of(reading.connection.id, reading.blocks.values()), ours, refs

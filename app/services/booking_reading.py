@@ -25,6 +25,8 @@ from app.transaction import transaction
 
 #: days compared before and after today (B24R-02)
 BACK, AHEAD = timedelta(days=30), timedelta(days=90)
+#: how far ahead at least, when all that is active is compared
+FAR_AHEAD = timedelta(days=365)
 #: copies compared with our rows in one statement
 BATCH = 1000
 
@@ -55,19 +57,27 @@ class Reading:
     errors: dict[str, ItemError] = field(default_factory=dict)
     compared: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)  # ids of ours that Beds24 does not know
+    ours: frozenset[str] = frozenset()  # ids of ours in the span that are not over
 
 
-def read(connection: Connection, since: datetime | None) -> Reading:
+def read(connection: Connection, since: datetime | None, *, everything: bool = False) -> Reading:
     """Every booking that touches the days compared, in any status, and by id those of ours that
-    are not among them. Raises IntegrationError when any of it cannot be read."""
+    are not among them. With `everything` the days reach to the end of our last stay, and what was
+    seen to agree before is compared again. Raises IntegrationError when any of it cannot be read.
+    """
     client = vendors.beds24_client(connection.id)
     as_of = clock.utcnow()
-    span = span_of(connection, since, as_of.astimezone(connection.zone).date())
+    today = as_of.astimezone(connection.zone).date()
+    span = span_of(connection, since, today)
     with transaction() as session:
+        if everything:
+            far = booking_rows.last_day(session, span.home) or today
+            span = replace(span, last=max(far, today + FAR_AHEAD))
         stamp = booking_rows.stamp(session, connection.id)
-        known = booking_rows.known(session, span, stamp)
-        expected = booking_rows.ids(session, span) | booking_rows.blocks(session, span)
-    reading = Reading(connection, as_of, span, stamp)
+        known = {} if everything else booking_rows.known(session, span, stamp)
+        ours = booking_rows.ids(session, span)
+        expected = ours | booking_rows.blocks(session, span)
+    reading = Reading(connection, as_of, span, stamp, ours=frozenset(ours))
     waiting: list[ChannelReservation] = []
     for page in client.sweep_pages(span.first, span.last, connection.ref, known=known):
         reading.compared |= page.seen

@@ -1,4 +1,4 @@
-"""Our bookings of Beds24 as a comparison reads them: a booking's units taken together, in bulk."""
+"""Our bookings of a channel as a comparison reads them: units taken together, in bulk."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.domain.comparison import Ours
 from app.domain.states import ReservationStatus
 from app.models import Discrepancy
+from app.services.channel_accounts import BEDS24
 from app.services.reservation_rows import literal
 
 #: units that are not part of the booking any more
@@ -41,10 +42,15 @@ _IDS = text(f"""
     SELECT DISTINCT r.external_id {_FROM}
      WHERE {_WINDOW} AND r.status NOT IN ('cancelled', 'no_show', 'failed')
 """)
+_LAST_DAY = text("""
+    SELECT max(check_out_on) FROM reservations
+     WHERE channel = 'beds24' AND external_id IS NOT NULL AND property_id = :home
+       AND status NOT IN ('cancelled', 'no_show', 'failed')
+""")
 _READ = text(f"""
     WITH states AS (
         SELECT r.external_id, {_STATE} AS state {_FROM}
-         WHERE r.channel = 'beds24' AND r.external_id = ANY(CAST(:ids AS text[]))
+         WHERE r.channel = :channel AND r.external_id = ANY(CAST(:ids AS text[]))
          GROUP BY r.external_id)
     SELECT r.id, r.external_id, r.unit_no, r.version, r.status, r.check_in_on, r.check_out_on,
            r.check_out_at, r.property_id, r.accommodation_id, a.name AS room_name,
@@ -54,7 +60,7 @@ _READ = text(f"""
       {_FROM}
       LEFT JOIN room_types t ON t.id = coalesce(a.room_type_id, r.room_type_id)
       JOIN states s ON s.external_id = r.external_id
-     WHERE r.channel = 'beds24' AND r.external_id = ANY(CAST(:ids AS text[]))
+     WHERE r.channel = :channel AND r.external_id = ANY(CAST(:ids AS text[]))
      ORDER BY r.external_id, r.unit_no
 """)
 _MARK = text("""
@@ -132,11 +138,20 @@ def blocks(session: Session, span: Span) -> set[str]:
     return set(session.scalars(_BLOCKS, _window(span)))
 
 
-def read(session: Session, external_ids: Collection[str]) -> dict[str, Stored]:
-    """Our bookings by their ids at Beds24, one statement however many."""
+def last_day(session: Session, home: UUID) -> date | None:
+    """The last departure of a property's bookings of Beds24; None when it has none."""
+    found: date | None = session.scalar(_LAST_DAY, {"home": home})
+    return found
+
+
+def read(
+    session: Session, external_ids: Collection[str], channel: str = BEDS24
+) -> dict[str, Stored]:
+    """Our bookings by their ids at a channel, one statement however many."""
     if not external_ids:
         return {}
-    rows = session.execute(_READ, {"ids": literal("text", list(external_ids))}).mappings()
+    wanted = {"ids": literal("text", list(external_ids)), "channel": channel}
+    rows = session.execute(_READ, wanted).mappings()
     units: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         units.setdefault(row["external_id"], []).append(dict(row))

@@ -17,7 +17,7 @@ from app.domain.states import RunStatus
 from app.errors import Conflict, Invalid, NotFound, Unavailable
 from app.integrations.errors import IntegrationError, RateLimited
 from app.models import ChannelProperty, ReconciliationLog
-from app.models.reconciliation import RUN_KINDS
+from app.models.reconciliation import DEEP_KINDS, RUN_KINDS
 from app.queue import client as queue
 from app.queue.interrupts import OutOfTime
 from app.services import (
@@ -45,6 +45,7 @@ __all__ = [
     "runs",
     "start",
     "start_all",
+    "start_deep",
     "status",
 ]
 
@@ -95,17 +96,15 @@ def start_all(
     for a kind or start that cannot be.
     """
     _check(kind, since, property_id)
-    places: list[UUID | None] = [None]
-    if reconciliation_kinds.channel_of(kind) == BEDS24:
-        places = [each.property_id for each in turns.readable(property_id)]
-    else:
-        vendors.channel_client(reconciliation_kinds.channel_of(kind))
     fields = {"trigger": trigger, "requested_by": requested_by, "since": since, "dry_run": dry_run}
-    opened = [_open(kind, property_id=place, **fields) for place in places]
-    ids = [run_id for run_id in opened if run_id is not None]
-    if not ids:
-        raise Conflict(RUNNING)
-    return ids
+    return _open_each(kind, property_id, **fields)
+
+
+def start_deep(channel: str, *, trigger: str, requested_by: UUID | None = None) -> list[UUID]:
+    """Compare all that is active with a channel, for a report and nothing else; the ids of the
+    runs, with Beds24 one for each connected property. Raises Conflict, Unavailable as `start_all`.
+    """
+    return _open_each(f"{channel}_deep", None, trigger=trigger, requested_by=requested_by)
 
 
 def run(run_id: UUID) -> None:
@@ -217,6 +216,19 @@ def _check(kind: str, since: datetime | None, property_id: UUID | None) -> None:
         raise Invalid.field("since", "must be a moment in the past, with its time zone")
 
 
+def _open_each(kind: str, property_id: UUID | None, **fields: object) -> list[UUID]:
+    places: list[UUID | None] = [None]
+    if reconciliation_kinds.channel_of(kind) == BEDS24:
+        places = [each.property_id for each in turns.readable(property_id)]
+    else:
+        vendors.channel_client(reconciliation_kinds.channel_of(kind))
+    opened = [_open(kind, property_id=place, **fields) for place in places]
+    ids = [run_id for run_id in opened if run_id is not None]
+    if not ids:
+        raise Conflict(RUNNING)
+    return ids
+
+
 def _open(kind: str, **fields: object) -> UUID | None:
     with transaction() as session:
         run_id = reconciliation_rows.open_run(session, kind, **fields)
@@ -273,7 +285,8 @@ def _compare(work: Work, comparison: Comparison, reading: Any) -> None:
         _fail(work, message, "stopped", retry=False, fetched=plan.fetched, **_kept(plan))
     else:
         tally = comparison.apply(work, plan, lambda **fields: _keep(work, **fields))
-        _synced(work, comparison.channel)
+        if work.kind not in DEEP_KINDS:
+            _synced(work, comparison.channel)
         _succeed(work, plan, tally)
 
 
@@ -287,7 +300,7 @@ def _from_its_window(work: Work, channel: str) -> Work:
     """The work with the moment it reads from, which its row keeps for whoever takes it up again."""
     with transaction() as session:
         since = work.since or work.window
-        if since is None and channel == BEDS24:
+        if since is None and (channel == BEDS24 or work.kind in DEEP_KINDS):
             since = work.started_at  # everything is compared, whenever it changed
         since = since or reconciliation_rows.watermark(session, work.kind, channel)
         _keep(work, last_run_at=since)

@@ -91,6 +91,8 @@ KINDS: dict[str, str] = {
     "beds24_bookings": "app.services.booking_comparison:BookingComparison",
     "beds24_availability": "app.services.availability_comparison:AvailabilityComparison",
     "beds24_rates": "app.services.rate_comparison:RateComparison",
+    "stays_deep": "app.services.deep_stays:StaysDeepComparison",
+    "beds24_deep": "app.services.deep_beds24:Beds24DeepComparison",
 }
 
 

@@ -7,7 +7,7 @@ tests/payloads/<name>/, and the contract suite in tests/contracts runs against i
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -114,6 +114,16 @@ class ChannelClient(Protocol):
 
     def listings(self) -> list[ChannelListing]:
         """Every unit of the account, all pages; raises instead of returning a part."""
+        ...
+
+
+class StaysClient(ChannelClient, Protocol):
+    """What each dialect of Stays can answer besides."""
+
+    def active(self, first: date, last: date, *, since: datetime) -> Iterator[ChangeSet]:
+        """Every reservation that touches the days from `first` to `last`, in slices and without
+        what it was read from; `since` is when the oldest of them may have been changed last. Others
+        may be among them, and one of them twice. Only who has taken the last slice has read all."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
 from app import clock
@@ -41,8 +41,8 @@ class FakeChannel:
         del self._stays[external_id]
 
     def fail(self, call: str, *errors: IntegrationError) -> None:
-        """The next calls of `changes`, `get` or `listings` raise these, one each."""
-        if call not in ("changes", "get", "listings"):
+        """The next calls of `changes`, `active`, `get` or `listings` raise these, one each."""
+        if call not in ("changes", "active", "get", "listings"):
             raise ValueError(f"no such call: {call}")
         self._faults.setdefault(call, deque()).extend(errors)
 
@@ -76,6 +76,18 @@ class FakeChannel:
             if self.swept
             else frozenset(),
         )
+
+    def active(self, first: date, last: date, *, since: datetime) -> Iterator[ChangeSet]:
+        """What touches these days, in two slices; a fault comes between them."""
+        found = [
+            stay
+            for _, stay in self._stays.values()
+            if stay.check_in_on <= last and stay.check_out_on >= first
+        ]
+        middle = (len(found) + 1) // 2
+        yield ChangeSet(found[:middle], list(self.errors), fetched=middle + len(self.errors))
+        self._enter("active", f"{first} {last} {since.isoformat()}")
+        yield ChangeSet(found[middle:], fetched=len(found) - middle)
 
     def get(self, external_id: str) -> ChannelReservation:
         """One reservation."""

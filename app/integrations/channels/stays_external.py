@@ -8,8 +8,8 @@ by id. The export comes first, so that no reservation is older than the hash it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import quote
@@ -82,7 +82,7 @@ class StaysExternalClient:
         """The creation sweep and the horizon export; raises if either could not be read whole."""
         run = _Run(known)
         start, end = today - timedelta(days=1), today + self._horizon
-        self._export(run, start, end)
+        self._take_export(run, start, end)
         created_from = min(since.astimezone(UTC).date(), today) - CREATION_OVERLAP
         self._collect(run, self._list("creation", created_from, today + timedelta(days=1)))
         self._read_changed(run, start, end)
@@ -110,8 +110,38 @@ class StaysExternalClient:
             found[listing.external_id] = listing
         return list(found.values())
 
-    def _export(self, run: _Run, start: date, end: date) -> None:
-        """The rows of all stays that touch the range, in windows that share their border day."""
+    def active(self, first: date, last: date, *, since: datetime) -> Iterator[ChangeSet]:
+        """The export's rows, a window at a time: days, unit, status, guest and total, which is all
+        that is compared. However old its last change, a stay is among them."""
+        run = _Run({})
+        for rows in self._export(first, last):
+            found, errors = list[ChannelReservation](), list[ItemError]()
+            for item in rows:
+                try:
+                    row = read(ExportRow, item)
+                    code = row.listing.id if row.listing else None
+                    listing = self._listing_id(run, code) or code or ""
+                    copy = parse_row(row, listing=listing, raw=item, sweep_hash="")
+                except Unreadable as exc:
+                    errors.append(ItemError(payload_id(item), exc.message))
+                else:
+                    found.append(replace(copy, raw={}, sweep_hash=None))
+            yield ChangeSet(found, errors, fetched=len(rows))
+
+    def _take_export(self, run: _Run, start: date, end: date) -> None:
+        """The rows of all stays that touch the range."""
+        for rows in self._export(start, end):
+            for row in rows:
+                external_id = payload_id(row)
+                if external_id is None:
+                    run.errors.append(ItemError(None, "_id: expected an id"))
+                    run.whole = False  # one stay of the range is unknown to us
+                else:
+                    run.rows[external_id] = row
+                    run.hashes[external_id] = row_hash(row)
+
+    def _export(self, start: date, end: date) -> Iterator[list[Item]]:
+        """The export's rows in windows that share their border day."""
         window_start = start
         while window_start < end:
             window_end = min(window_start + EXPORT_WINDOW, end)
@@ -128,14 +158,7 @@ class StaysExternalClient:
                 read_seconds=EXPORT_READ_SECONDS,
                 budget_seconds=EXPORT_BUDGET_SECONDS,
             )
-            for row in _objects(document):
-                external_id = payload_id(row)
-                if external_id is None:
-                    run.errors.append(ItemError(None, "_id: expected an id"))
-                    run.whole = False  # one stay of the range is unknown to us
-                else:
-                    run.rows[external_id] = row
-                    run.hashes[external_id] = row_hash(row)
+            yield _objects(document)
             window_start = window_end
 
     def _collect(self, run: _Run, items: Iterable[Item]) -> None:

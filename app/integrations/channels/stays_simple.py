@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, cast
 from urllib.parse import quote
@@ -26,6 +28,8 @@ from app.integrations.errors import NotConfigured, NotFound, Unreadable
 RESERVATIONS = "/api/reservations"
 ACCOMMODATIONS = "/api/accommodations"
 CLOSED = ("inactive", "draft", "archived")
+#: reservations of one slice
+SLICE = 1000
 
 __all__ = ["StaysSimpleClient", "client_from_settings", "parse_simple", "reservation_id"]
 
@@ -68,6 +72,29 @@ class StaysSimpleClient:
             errors=list(errors.values()),
             fetched=len(found.keys() | errors.keys() | same),
         )
+
+    def active(self, first: date, last: date, *, since: datetime) -> Iterator[ChangeSet]:
+        """Everything changed at or after `since`, whatever its days: the contract can ask for
+        nothing else. The answer is let go of as it is read."""
+        items = self._read_all(_stamp(since))
+        items.reverse()
+        times = Counter(reservation_id(item) for item in items)
+        again: dict[str, ChannelReservation] = {}
+        while items:
+            part, found, errors = items[-SLICE:], list[ChannelReservation](), list[ItemError]()
+            del items[-SLICE:]
+            for item in reversed(part):
+                try:
+                    reservation = replace(parse_simple(item), raw={})
+                except Unreadable as exc:
+                    errors.append(ItemError(reservation_id(item), exc.message))
+                    continue
+                if times[reservation.external_id] > 1:
+                    _keep_newest(again, reservation)
+                else:
+                    found.append(reservation)
+            yield ChangeSet(found, errors, fetched=len(part))
+        yield ChangeSet(list(again.values()))
 
     def get(self, external_id: str) -> ChannelReservation:
         """One reservation; a page in place of a 404 counts as one only while the list answers."""

@@ -285,7 +285,7 @@ class FakeWorld:
             "refused": Unauthorized("fake refused the credentials"),
             "busy": RateLimited("fake asks for fewer calls", retry_after=30),
         }.get(how, Unreadable("fake answered with nothing readable"))
-        for call in ("changes", "get", "listings"):
+        for call in ("changes", "active", "get", "listings"):
             self.channel.fail(call, error)
 
 
