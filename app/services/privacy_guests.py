@@ -8,7 +8,7 @@ guest of an ended stay back.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -25,8 +25,8 @@ from app.services.audit import Actor
 KEYS: Final = ("guest_name", "guest_email", "guest_phone", "guest", "email", "phone")
 #: events that nobody and nothing will deal with any more
 OVER: Final = (EventStatus.DONE.value, EventStatus.IGNORED.value)
-#: shorter words would take strangers along
-SHORTEST: Final = 4
+#: shorter names, and numbers of fewer digits, are found in what has nothing to do with their guest
+SHORTEST, FEWEST_DIGITS = 3, 7
 
 
 @dataclass(slots=True)
@@ -58,14 +58,17 @@ _EMPTY_STAYS = text("""
      WHERE r.id = u.id
 """)
 _EVENTS = text("""
-    SELECT e.id FROM channel_events e
+    SELECT e.id, e.entity_internal_id AS stay FROM channel_events e
      WHERE e.entity_type IN ('booking', 'reservation') AND e.entity_internal_id = ANY (:ids)
      UNION
-    SELECT e.id FROM unnest(CAST(:channel AS text[]), CAST(:external_id AS text[]))
-                     AS n(channel, external_id)
+    SELECT e.id, n.id FROM reservations n
       JOIN channel_events e
         ON e.entity_external_id = n.external_id
-       AND (e.source = n.channel OR e.direction = 'outbound')
+       AND (e.source = n.channel
+            OR e.direction = 'outbound' AND EXISTS (
+               SELECT 1 FROM channel_properties c
+                WHERE c.id = e.channel_property_id AND c.channel_name = n.channel))
+     WHERE n.id = ANY (:ids) AND n.external_id <> ''
 """)
 _EMPTY_EVENTS = text("""
     UPDATE channel_events
@@ -79,9 +82,12 @@ _DISCREPANCIES = text("""
            theirs = privacy_scrub(theirs, :keys, CAST(u.words AS text[])),
            note = privacy_scrub(to_jsonb(note), :keys, CAST(u.words AS text[])) #>> '{}'
       FROM jsonb_to_recordset(CAST(:stays AS jsonb))
-           AS u(id uuid, external_id text, words text[])
-     WHERE d.reservation_id = u.id OR d.external_id = u.external_id
-    RETURNING d.id
+           AS u(id uuid, channel text, external_id text, words text[])
+     WHERE d.reservation_id = u.id
+        OR d.reservation_id IS NULL AND d.external_id = u.external_id AND EXISTS (
+           SELECT 1 FROM channel_properties c
+            WHERE c.id = d.channel_property_id AND c.channel_name = u.channel)
+    RETURNING d.id, u.id AS stay
 """)
 _ENTRIES = text("""
     SELECT a.id, u.words
@@ -89,24 +95,27 @@ _ENTRIES = text("""
       JOIN audit_log a ON a.entity = 'reservation' AND a.entity_id = u.id::text
      WHERE a.before IS NOT NULL OR a.after IS NOT NULL
      UNION ALL
-    SELECT a.id, to_jsonb(CAST(:words AS text[])) FROM audit_log a
-     WHERE a.entity IN ('event', 'discrepancy', 'hold', 'pin_order')
-       AND a.entity_id = ANY (CAST(:related AS text[]))
+    SELECT a.id, u.words
+      FROM jsonb_to_recordset(CAST(:related AS jsonb)) AS u(id text, words jsonb)
+      JOIN audit_log a ON a.entity IN ('event', 'discrepancy', 'hold', 'pin_order')
+                      AND a.entity_id = u.id
 """)
 _RELATED = text("""
-    SELECT id::text FROM inventory_holds WHERE reservation_id = ANY (:ids)
-     UNION ALL SELECT id::text FROM pin_jobs WHERE reservation_id = ANY (:ids)
+    SELECT id, reservation_id AS stay FROM inventory_holds WHERE reservation_id = ANY (:ids)
+     UNION ALL
+    SELECT id, reservation_id FROM pin_jobs WHERE reservation_id = ANY (:ids)
 """)
-#: short texts beside a stay that may name its guest
+#: short texts beside a stay or an event that may name its guest: where, and whose they are
+_STAY, _EVENT = "stays", "events"
 _TEXTS: Final = (
-    ("channel_event_attempts", "error", "t.event_id = ANY (:events)"),
-    ("channel_events", "last_error", "t.id = ANY (:events)"),
-    ("reservations", "sync_error", "t.id = ANY (:ids)"),
-    ("pin_jobs", "last_error", "t.reservation_id = ANY (:ids)"),
-    ("credentials", "last_error", "t.reservation_id = ANY (:ids)"),
-    ("room_status_changes", "reason", "t.reservation_id = ANY (:ids)"),
-    ("alerts", "title", "t.subject = ANY (:subjects)"),
-    ("alerts", "what_to_do", "t.subject = ANY (:subjects)"),
+    ("channel_event_attempts", "error", "t.event_id = u.id", _EVENT),
+    ("channel_events", "last_error", "t.id = u.id", _EVENT),
+    ("reservations", "sync_error", "t.id = u.id", _STAY),
+    ("pin_jobs", "last_error", "t.reservation_id = u.id", _STAY),
+    ("credentials", "last_error", "t.reservation_id = u.id", _STAY),
+    ("room_status_changes", "reason", "t.reservation_id = u.id", _STAY),
+    ("alerts", "title", "t.subject = 'reservation:' || u.id", _STAY),
+    ("alerts", "what_to_do", "t.subject = 'reservation:' || u.id", _STAY),
 )
 
 
@@ -136,41 +145,31 @@ def forget(
             ),
         },
     )
-    named = [stay for stay in stays if stay["external_id"] and stay["channel"]]
-    events = list(
-        session.scalars(
-            _EVENTS,
-            {
-                "ids": own,
-                "channel": reservation_rows.literal("text", [s["channel"] for s in named]),
-                "external_id": reservation_rows.literal("text", [s["external_id"] for s in named]),
-            },
-        )
-    )
+    events = _by_row(session.execute(_EVENTS, {"ids": own}), said)
     emptied = session.execute(
-        _EMPTY_EVENTS, {"events": events, "over": list(OVER), "now": now}
+        _EMPTY_EVENTS, {"events": list(events), "over": list(OVER), "now": now}
     ).rowcount  # type: ignore[attr-defined]
     listed = audit_purge.as_json(
         [
-            {"id": str(s["id"]), "external_id": s["external_id"], "words": said[s["id"]]}
+            {
+                "id": str(s["id"]),
+                "channel": s["channel"],
+                "external_id": s["external_id"],
+                "words": said[s["id"]],
+            }
             for s in stays
         ]
     )
-    scrub = {"stays": listed, "keys": list(KEYS)}
-    differing = [row.id for row in session.execute(_DISCREPANCIES, scrub)]
-    words = sorted({word for each in said.values() for word in each})
-    params = {
-        "ids": own,
-        "events": events,
-        "subjects": [f"reservation:{id_}" for id_ in own],
-        "words": words,
-        "keys": list(KEYS),
-    }
+    differing = _by_row(
+        session.execute(_DISCREPANCIES, {"stays": listed, "keys": list(KEYS)}), said
+    )
+    whose = {_STAY: listed, _EVENT: _as_rows(events)}
     texts = 0
-    for table, column, where in _TEXTS if words else ():
-        texts += session.execute(_scrubbing(table, column, where), params).rowcount  # type: ignore[attr-defined]
-    related = [*map(str, events), *map(str, differing), *session.scalars(_RELATED, {"ids": own})]
-    found = session.execute(_ENTRIES, {"stays": listed, "words": words, "related": related})
+    for table, column, where, of in _TEXTS if any(said.values()) else ():
+        scrub = _scrubbing(table, column, where)
+        texts += session.execute(scrub, {"rows": whose[of]}).rowcount  # type: ignore[attr-defined]
+    related = events | differing | _by_row(session.execute(_RELATED, {"ids": own}), said)
+    found = session.execute(_ENTRIES, {"stays": listed, "related": _as_rows(related)})
     entries = audit_purge.purge(
         session,
         scrub={row.id: row.words for row in found},
@@ -184,20 +183,34 @@ def forget(
 def words_of(stay: Mapping[str, Any]) -> list[str]:
     """The words by which a guest is found in a text: the whole name, the address, the number as it
     was written and its digits alone."""
-    phone = stay["guest_phone"] or ""
-    digits = "".join(char for char in phone if char.isdigit())
-    found = [stay["guest_name"], stay["guest_email"], phone, digits if len(digits) >= 8 else ""]
-    return list(
-        dict.fromkeys(word.strip() for word in found if word and len(word.strip()) >= SHORTEST)
-    )
+    name, email = (stay["guest_name"] or "").strip(), (stay["guest_email"] or "").strip()
+    phone = (stay["guest_phone"] or "").strip()
+    digits = "".join(char for char in phone if char in "0123456789")
+    found = [name if len(name) >= SHORTEST else "", email if "@" in email.strip("@") else ""]
+    if len(digits) >= FEWEST_DIGITS:
+        found += [phone, digits]
+    return list(dict.fromkeys(word for word in found if word))
+
+
+def _by_row(found: Iterable[Any], said: Mapping[UUID, Sequence[str]]) -> dict[UUID, list[str]]:
+    """The words of the guests a row belongs to, and of nobody else: several units of one booking
+    share its events."""
+    words: dict[UUID, list[str]] = {}
+    for row in found:
+        own = words.setdefault(row.id, [])
+        own += [word for word in said[row.stay] if word not in own]
+    return words
+
+
+def _as_rows(words: Mapping[UUID, Sequence[str]]) -> str:
+    return audit_purge.as_json([{"id": str(id_), "words": own} for id_, own in words.items()])
 
 
 def _scrubbing(table: str, column: str, where: str) -> Any:
-    """Blank a text that names one of the guests, and touch no other row."""
+    """Blank a text that names its own guest, and touch no other row."""
     assert re.fullmatch(r"[a-z_]+", table + column)
     return text(f"""
         UPDATE {table} t SET {column} = '[removed]'
-         WHERE {where} AND t.{column} IS NOT NULL AND EXISTS (
-               SELECT 1 FROM unnest(CAST(:words AS text[])) w
-                WHERE position(lower(w) IN lower(t.{column})) > 0)
+          FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS u(id uuid, words text[])
+         WHERE {where} AND t.{column} IS NOT NULL AND privacy_names(t.{column}, u.words)
     """)  # noqa: S608 - names from this module only

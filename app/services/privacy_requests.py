@@ -149,24 +149,34 @@ _COUNTS = text("""
              WHERE a.entity = 'reservation' AND a.entity_id = ANY (:texts)
                AND (a.before IS NOT NULL OR a.after IS NOT NULL)) AS entries
 """)
+#: words that are a known guest's as well (an agency's address, a name that says "Guest"), or part
+#: of what a room, a property or a lock is called
+_SHARED = text("""
+    SELECT w FROM unnest(CAST(:words AS text[])) w
+     WHERE EXISTS (SELECT 1 FROM reservations r
+                    WHERE lower(r.guest_name) = lower(w) OR lower(r.guest_email) = lower(w)
+                       OR r.guest_phone = w
+                       OR w ~ '^[0-9]+$' AND regexp_replace(r.guest_phone, '[^0-9]', '', 'g') = w)
+        OR EXISTS (SELECT 1 FROM accommodations a WHERE privacy_names(a.name, ARRAY[w]))
+        OR EXISTS (SELECT 1 FROM properties p WHERE privacy_names(p.name, ARRAY[w]))
+        OR EXISTS (SELECT 1 FROM room_types k WHERE privacy_names(k.name, ARRAY[w]))
+        OR EXISTS (SELECT 1 FROM locks l WHERE privacy_names(l.name, ARRAY[w]))
+""")
 #: what still belongs to a guest who stays known is not looked at
 _EVENTS = text("""
     UPDATE channel_events e
        SET payload = '{}', normalized_payload = NULL, raw_body = NULL, headers = '{}',
            emptied_at = :now
      WHERE e.status = ANY (:over) AND e.emptied_at IS NULL
-       AND EXISTS (SELECT 1 FROM unnest(CAST(:sure AS text[])) w
-                    WHERE position(lower(w) IN lower(
-                          e.payload::text || coalesce(e.normalized_payload::text, '')
-                          || coalesce(e.raw_body, ''))) > 0)
+       AND privacy_names(e.payload::text || coalesce(e.normalized_payload::text, '')
+                         || coalesce(e.raw_body, ''), CAST(:sure AS text[]))
        AND NOT EXISTS (SELECT 1 FROM reservations r
                         WHERE r.id = e.entity_internal_id AND r.guest_name IS NOT NULL)
 """)
 _ENTRIES = text("""
     SELECT a.id FROM audit_log a
-     WHERE EXISTS (SELECT 1 FROM unnest(CAST(:words AS text[])) w
-                    WHERE position(lower(w) IN lower(
-                          coalesce(a.before::text, '') || coalesce(a.after::text, ''))) > 0)
+     WHERE privacy_names(coalesce(a.before::text, '') || coalesce(a.after::text, ''),
+                         CAST(:words AS text[]))
        AND NOT EXISTS (SELECT 1 FROM reservations r
                         WHERE a.entity = 'reservation' AND a.entity_id = r.id::text
                           AND r.guest_name IS NOT NULL)
@@ -196,9 +206,10 @@ def _elsewhere(
     why: Mapping[str, Any],
 ) -> None:
     """What is not tied to the stays: an address and a number belong to one person, and a name of
-    several words nearly so; a single name does not."""
-    sure = [word for word in words if "@" in word or any(char.isdigit() for char in word)]
-    named = [*sure, *(word for word in words if word not in sure and " " in word)]
+    several words nearly so; a single name does not. What others share says nothing of this one."""
+    shared = set(session.scalars(_SHARED, {"words": list(words)}))
+    sure = [word for word in words if word not in shared and not _is_name(word)]
+    named = [*sure, *(w for w in words if w not in shared and _is_name(w) and " " in w)]
     if not named:
         return
     now = clock.utcnow()
@@ -207,15 +218,17 @@ def _elsewhere(
     for table, column in _TEXTS:
         sql = text(f"""
             UPDATE {table} t SET {column} = '[removed]'
-             WHERE t.{column} IS NOT NULL AND EXISTS (
-                   SELECT 1 FROM unnest(CAST(:words AS text[])) w
-                    WHERE position(lower(w) IN lower(t.{column})) > 0)
+             WHERE t.{column} IS NOT NULL AND privacy_names(t.{column}, CAST(:words AS text[]))
         """)  # noqa: S608 - names from this module only
         done.texts += session.execute(sql, {"words": named}).rowcount  # type: ignore[attr-defined]
     entries = session.scalars(_ENTRIES, {"words": named}).all()
     done.entries += audit_purge.purge(
         session, actor=actor, why=why, scrub=dict.fromkeys(entries, named)
     ).scrubbed
+
+
+def _is_name(word: str) -> bool:
+    return "@" not in word and any(char.isalpha() for char in word)
 
 
 def _stays(session: Session, ids: Sequence[UUID]) -> list[Stay]:

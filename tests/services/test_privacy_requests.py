@@ -230,6 +230,139 @@ def test_strangers_keep_what_is_theirs(app: Flask, clock: Clock) -> None:
     assert reload(event).payload == {"email": "bruno@prado.example"}
 
 
+def test_no_word_is_taken_from_another_guest_of_the_same_night(app: Flask, clock: Clock) -> None:
+    house = connection()
+    ana = make_guest(31, guest_name="Ana", guest_email=None, guest_phone="12")
+    make_guest(31, guest_name="Vila Azul", guest_email=None, guest_phone="99999")
+    other = make_guest(31, guest_name="Bruno Lobo", guest_email=None, guest_phone="")
+    event = make_event(house, entity_internal_id=other.id)
+    tried = saved(
+        ChannelEventAttempt(
+            event_id=event.id, number=1, started_at=NOON, error="Vila Azul has no unit 99999"
+        )
+    )
+    own = make_event(house, entity_internal_id=ana.id)
+    told = saved(ChannelEventAttempt(event_id=own.id, number=1, started_at=NOON, error="no Ana!"))
+    with transaction() as session:
+        deeds = [
+            Deed("ignore", "event", event.id, None, {"reason": "Vila Azul knows"}),
+            Deed("update", "reservation", ana.id, None, {"room": "Suite Anacapri", "by": "ANA"}),
+        ]
+        audit.record_many(session, RUTH, deeds)
+    retention.tick()
+    assert [reload(stay).guest_name for stay in (ana, other)] == [None, None]
+    assert reload(tried).error == "Vila Azul has no unit 99999"
+    assert reload(told).error == "[removed]"
+    with transaction() as session:
+        after = {
+            row.entity: row.after
+            for row in session.scalars(
+                select(AuditEntry).where(AuditEntry.entity.in_(("event", "reservation")))
+            )
+        }
+    assert after == {
+        "event": {"reason": "Vila Azul knows"},
+        "reservation": {"room": "Suite Anacapri", "by": "[removed]"},
+    }
+
+
+def test_the_same_number_at_another_channel_is_another_booking(app: Flask, clock: Clock) -> None:
+    stay = make_guest(channel="stays", external_id="84107733")
+    house = connection()
+    differs = saved(
+        Discrepancy(
+            channel_property_id=house.id,
+            kind="guest",
+            subject="84107733",
+            external_id="84107733",
+            severity="low",
+            reason="the guest differs",
+            ours={"guest_name": "Bruno"},
+            fingerprint="x",
+            last_seen_at=NOON,
+        )
+    )
+    sent = make_event(
+        house,
+        entity_external_id="84107733",
+        source="pms",
+        direction="outbound",
+        payload={"guest": "Bruno"},
+        normalized_payload=None,
+        raw_body=None,
+    )
+    privacy_requests.erase([stay.id], actor=RUTH)
+    assert reload(differs).ours == {"guest_name": "Bruno"}
+    assert reload(sent).payload == {"guest": "Bruno"}
+
+
+@pytest.mark.parametrize(
+    ("guest", "words"),
+    [
+        ({"guest_name": "Ana Lima"}, "Joana Limaverde paid"),
+        ({"guest_name": "Ana"}, "Ana"),
+        ({"guest_email": "ana@lima.example"}, "joana.ana@lima.example"),
+        ({"guest_email": "ana@lima.example"}, "ana@lima.example.org"),
+        ({"guest_phone": "1234"}, "booking 1234"),
+        ({"guest_phone": "48999991234"}, "id 489999912345"),
+        ({"guest_name": "Vila Azul"}, "Vila Azul is closed"),  # what a room is called
+        ({"guest_name": "Airbnb Guest"}, "Airbnb Guest broke it"),  # as is another guest
+        ({"guest_email": "desk@agency.example"}, "desk@agency.example called"),
+    ],
+)
+def test_texts_about_others_stay(
+    app: Flask, clock: Clock, guest: dict[str, Any], words: str
+) -> None:
+    nobody = {"guest_name": "Xyz Qrst", "guest_email": None, "guest_phone": None}
+    stay = make_guest(**(nobody | guest))
+    make_guest(guest_name="Airbnb guest", guest_email="Desk@agency.example", guest_phone="1")
+    make_accommodation(name="Suite Vila Azul")
+    event = make_event(connection(), entity_external_id="another", payload={"note": words})
+    kind = make_room_type()
+    block = saved(
+        MaintenanceBlock(
+            room_type_id=kind.id,
+            start_date=date(2026, 3, 1),
+            end_date=date(2026, 3, 2),
+            reason=words,
+        )
+    )
+    privacy_requests.erase([stay.id], actor=RUTH)
+    assert reload(block).reason == words
+    assert reload(event).payload == {"note": words}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "asked helena prado.",
+        "(HELENA@PRADO.EXAMPLE)",
+        "mail Helena@prado.example.",
+        "+55 48 99999-1234, at night",
+        "tel 5548999991234",
+        "tel 005548999991234",
+        "first line\nhelena@prado.example\nlast",
+    ],
+)
+def test_a_guest_is_found_however_the_text_is_written(app: Flask, clock: Clock, words: str) -> None:
+    stay = make_guest()
+    event = make_event(
+        connection(), entity_external_id="another", payload={"x": f"{words} {EMAIL}"}
+    )
+    kind = make_room_type()
+    block = saved(
+        MaintenanceBlock(
+            room_type_id=kind.id,
+            start_date=date(2026, 3, 1),
+            end_date=date(2026, 3, 2),
+            reason=words,
+        )
+    )
+    privacy_requests.erase([stay.id], actor=RUTH)
+    assert reload(block).reason == "[removed]"
+    assert reload(event).payload == {}
+
+
 def obstacles_of(stay: Reservation) -> tuple[str, ...]:
     return privacy_requests.preview([stay.id]).stays[0].obstacles
 
