@@ -60,6 +60,7 @@ class DiscrepancyFilter:
     room_type_id: UUID | None = None
     reservation_id: UUID | None = None
     external_id: str | None = None
+    run_id: UUID | None = None  # of the run that saw it last
     q: str | None = None
     sort: str = "opened_at"
     order: str = "desc"
@@ -84,6 +85,7 @@ class DiscrepancyFilter:
             room_type_id=list_args.key(args, "room_type_id"),
             reservation_id=list_args.key(args, "reservation_id"),
             external_id=list_args.word(args, "external_id"),
+            run_id=list_args.key(args, "run_id"),
             q=list_args.word(args, "q"),
             sort=list_args.choice(args, "sort", tuple(SORTS)) or "opened_at",
             order=list_args.choice(args, "order", ("asc", "desc")) or "desc",
@@ -95,7 +97,7 @@ class DiscrepancyFilter:
     def narrows(self) -> bool:
         """Whether anything but the state leaves some out."""
         chosen = (self.kind, self.severity, self.room_type_id, self.reservation_id, self.q)
-        return any(chosen) or self.external_id is not None
+        return any(chosen) or self.external_id is not None or self.run_id is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,8 @@ def conditions(filters: DiscrepancyFilter) -> list[ColumnElement[bool]]:
         found.append(Discrepancy.reservation_id == filters.reservation_id)
     if filters.external_id:
         found.append(Discrepancy.external_id == filters.external_id)
+    if filters.run_id:
+        found.append(Discrepancy.last_run_id == filters.run_id)
     if filters.q:
         stays = select(Reservation.id).where(
             *list_search.matching(filters.q, Reservation.search_text)

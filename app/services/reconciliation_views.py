@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, cast, func, select
+from sqlalchemy import Date, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from app import clock
 from app.domain.states import RunStatus
@@ -18,11 +19,16 @@ from app.models import (
     ReconciliationFailure,
     ReconciliationLog,
     Reservation,
+    RoomType,
     User,
     VendorState,
 )
 from app.models.columns import among
+from app.models.reconciliation import RUN_KINDS
 from app.transaction import transaction
+
+#: what ran longer ago than this says nothing about how things are
+LATELY = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Day:
     updated: int = 0
     orphaned: int = 0
     errors: int = 0
+    deleted: int = 0
+    flagged: int = 0
 
     @property
     def success_rate(self) -> float | None:
@@ -44,8 +52,11 @@ class Day:
         return self.succeeded / ended if ended else None
 
 
-def days(kind: str, timezone: str, count: int = 14) -> list[Day]:
-    """The last `count` days up to today, oldest first; days without runs are there too."""
+def days(
+    kind: str, timezone: str, count: int = 14, *, property_id: UUID | None = None
+) -> list[Day]:
+    """The last `count` days up to today, oldest first; days without runs are there too. Of every
+    property or of one."""
     row = ReconciliationLog
     today = clock.local_today(timezone)
     first = today - timedelta(days=count - 1)
@@ -61,8 +72,15 @@ def days(kind: str, timezone: str, count: int = 14) -> list[Day]:
                 func.sum(row.updated),
                 func.sum(row.orphaned),
                 func.sum(row.errors),
+                func.sum(row.deleted),
+                func.sum(row.flagged),
             )
-            .where(row.kind == kind, row.dry_run.is_(False), row.started_at >= since)
+            .where(
+                row.kind == kind,
+                row.dry_run.is_(False),
+                row.started_at >= since,
+                *([] if property_id is None else [row.property_id == property_id]),
+            )
             .group_by(local_day)
         ).all()
     known = {day: Day(day, *(int(n or 0) for n in numbers)) for day, *numbers in found}
@@ -103,8 +121,9 @@ class Reach:
     as_of: datetime | None
 
 
-def reach(kind: str, channel: str) -> Reach:
-    """What the last calls to the channel, and the last good run, have shown."""
+def reach(kind: str, channel: str, property_id: UUID | None = None) -> Reach:
+    """What the last calls to the channel, and the last good run, have shown; of several properties
+    the one that was compared last."""
     with transaction() as session:
         state = session.get(VendorState, channel)
         as_of = session.scalar(
@@ -112,11 +131,45 @@ def reach(kind: str, channel: str) -> Reach:
                 ReconciliationLog.kind == kind,
                 ReconciliationLog.status == RunStatus.SUCCESS,
                 ReconciliationLog.dry_run.is_(False),
+                *([] if property_id is None else [ReconciliationLog.property_id == property_id]),
             )
         )
     if state is None:
         return Reach(None, None, as_of)
     return Reach(state.failing_since, state.last_error_kind, as_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """The last run of a kind that ended, at one property or for the whole account, and the one
+    that is under way."""
+
+    kind: str
+    property_id: UUID | None
+    last: ReconciliationLog | None = None
+    running: ReconciliationLog | None = None
+
+
+def stands(properties: Collection[UUID]) -> list[Stand]:
+    """How each kind stands with the accounts as a whole and at each of these properties, as far as
+    it ran lately; one statement."""
+    row = ReconciliationLog
+    under_way = row.completed_at.is_(None)
+    with transaction() as session:
+        found = session.scalars(
+            select(row)
+            .ext(distinct_on(row.kind, row.property_id, under_way))
+            .where(
+                row.kind.in_(RUN_KINDS),
+                row.dry_run.is_(False),
+                row.started_at >= clock.utcnow() - LATELY,
+                or_(row.property_id.is_(None), among(row.property_id, properties)),
+            )
+            .order_by(row.kind, row.property_id, under_way, row.started_at.desc(), row.id.desc())
+        ).all()
+    last = {(r.kind, r.property_id): r for r in found if r.status != RunStatus.PENDING}
+    running = {(r.kind, r.property_id): r for r in found if r.status == RunStatus.PENDING}
+    return [Stand(*key, last.get(key), running.get(key)) for key in {**last, **running}]
 
 
 def left_out(channel: str, limit: int = 50) -> Sequence[ReconciliationFailure]:
@@ -142,20 +195,36 @@ def starters(runs: Collection[ReconciliationLog]) -> dict[UUID, str]:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Who and which room the items of a plan are about."""
+    """Who, which room and which room type the items of a plan are about, by id."""
 
     guests: dict[str, str | None]
     rooms: dict[str, Accommodation]
+    room_types: dict[str, str]
 
 
 def names(items: Sequence[dict[str, Any]]) -> Names:
-    """Guests by reservation id and rooms by id: a plan itself keeps no guest data."""
+    """Guests, rooms and room types by id, in three statements: a plan itself keeps no guest."""
     stays = [UUID(item["reservation_id"]) for item in items if item.get("reservation_id")]
-    sides = [item.get(side) or {} for item in items for side in ("from", "to")]
-    rooms = {UUID(side["accommodation_id"]) for side in sides if side.get("accommodation_id")}
+    sides = [side for item in items for side in (item.get("from"), item.get("to"))]
+    told = [side for side in sides if isinstance(side, dict)]
     with transaction() as session:
         guests = session.execute(
             select(Reservation.id, Reservation.guest_name).where(among(Reservation.id, stays))
         ).all()
-        found = session.scalars(select(Accommodation).where(among(Accommodation.id, rooms))).all()
-    return Names({str(id_): name for id_, name in guests}, {str(room.id): room for room in found})
+        rooms = session.scalars(
+            select(Accommodation).where(among(Accommodation.id, _ids(told, "accommodation_id")))
+        ).all()
+        kinds = session.execute(
+            select(RoomType.id, RoomType.name).where(
+                among(RoomType.id, _ids([*told, *items], "room_type_id"))
+            )
+        ).all()
+    return Names(
+        {str(id_): name for id_, name in guests},
+        {str(room.id): room for room in rooms},
+        {str(id_): name for id_, name in kinds},
+    )
+
+
+def _ids(things: Sequence[dict[str, Any]], name: str) -> set[UUID]:
+    return {UUID(thing[name]) for thing in things if thing.get(name)}

@@ -22,6 +22,7 @@ from app.services.discrepancy_desk import ACTIONS, MOST, Outcome
 from app.services.discrepancy_lists import DiscrepancyFilter
 from app.web import discrepancy_wording as wording
 from app.web import navigation
+from app.web.comparison_reasons import reason
 from app.web.dates import gettext as _
 from app.web.forms import Form, dialog, done, refused
 from app.web.rendering import here, is_htmx, render, unchanged
@@ -31,7 +32,7 @@ bp = Blueprint("discrepancies", __name__, url_prefix="/discrepancies")
 
 LIMITS = (25, 50)
 #: what chooses the list, and a rule for many
-LIST_ARGS = ("kind", "severity", "room_type_id", "reservation_id", "external_id", "q")
+LIST_ARGS = ("kind", "severity", "room_type_id", "reservation_id", "external_id", "run_id", "q")
 
 
 @bp.get("")
@@ -71,6 +72,7 @@ def index() -> ResponseReturnValue:
         list_args=_list_args(),
         limits=LIMITS,
         wording=wording,
+        reason=reason,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
@@ -15,27 +15,27 @@ from app.domain.states import RunStatus
 from app.errors import Conflict, Unavailable
 from app.models import ReconciliationLog
 from app.runtime import settings
-from app.services import reconciliation, reconciliation_views
+from app.services import list_args, reconciliation, reconciliation_views
 from app.services.reconciliation import RunFilter
+from app.services.reconciliation_kinds import channel_of
 from app.web import navigation
 from app.web import reconciliation_figures as figures
+from app.web import reconciliation_kinds as kinds
+from app.web import reconciliation_plans as plans
+from app.web import reconciliation_wording as wording
 from app.web.dates import gettext as _
+from app.web.reconciliation_wording import KINDS
 from app.web.rendering import empty, here, is_htmx, render, stand_for, unchanged
-from app.web.reservations import STATUSES
 from app.web.sessions import current_actor, login_required, require_user, role_required
 
 bp = Blueprint("reconciliation", __name__, url_prefix="/reconciliation")
 
-KINDS = {"stays": (_l("Stays"), _l("every 30 min"))}
-CHANNELS = {"stays": "stays"}
 SHOWS = {"all": _l("All"), "failed": _l("Failed")}
 LIMITS = (25, 50, 100)
-ACTIONS = {
-    "create": ("ok", "plus", _l("Create")),
-    "update": ("info", "retry", _l("Change")),
-    "move": ("warn", "arrow", _l("Move")),
-    "cancel": ("bad", "x", _l("Cancel")),
-}
+#: the days of a kind's figures, and the runs that fill its chart of durations
+SPANS = {"beds24_rates": (14, 14), "beds24_availability": (1, 24), "beds24_bookings": (1, 96)}
+#: kinds whose faulty items are asked for again by their ids
+BY_ID = ("stays", "beds24_bookings")
 
 
 @bp.get("")
@@ -48,86 +48,119 @@ def index() -> ResponseReturnValue:
 @bp.post("/run")
 @role_required("admin")
 def run() -> ResponseReturnValue:
-    """Put a run in line, dry or for good; 409 while one is under way (STAY-04)."""
-    kind = request.form.get("kind", "stays")
+    """Put a run in line, dry or for good, with Beds24 one for each connected property unless one is
+    named; 409 while one is under way (STAY-04), 503 when the channel is not connected."""
+    kind = _kind()
     dry_run = request.form.get("dry_run") == "true"
     try:
-        run_id = reconciliation.start(
-            kind, trigger="manual", requested_by=current_actor().user_id, dry_run=dry_run
+        opened = reconciliation.start_all(
+            kind,
+            trigger="manual",
+            requested_by=current_actor().user_id,
+            property_id=list_args.key(request.form, "property_id"),
+            dry_run=dry_run,
         )
-    except Conflict:
-        return _index(409, notice=_("A run is under way already"))
+    except Conflict as refused:
+        return _refused(409, wording.refusal(refused.message, kind))
     except Unavailable as refused:
-        return _index(503, notice=_("Stays is not set up"), text=refused.message)
-    if dry_run:
-        return redirect(url_for(".show", run_id=run_id), 303)
-    if is_htmx():
+        notice = _("%(channel)s is not set up", channel=wording.channel(kind))
+        return _refused(503, notice, wording.refusal(refused.message, kind))
+    if dry_run and len(opened) == 1:
+        return _go(url_for(".show", run_id=opened[0]))
+    if is_htmx() and not dry_run:
         return _index()
-    return redirect(url_for(".index"), 303)
+    return _go(url_for(".index", kind=kind if kind != "stays" else None))
+
+
+def _go(location: str) -> ResponseReturnValue:
+    """Lead to another page, from a form or from a dialog."""
+    if not is_htmx():
+        return redirect(location, 303)
+    response = empty()
+    response.headers["HX-Redirect"] = location
+    return response
+
+
+def _refused(status: int, notice: str, text: str = "") -> ResponseReturnValue:
+    if is_htmx() and request.headers.get("HX-Target") == "dialog-host":
+        flash(notice, "warn")
+        return _go(url_for(".index", kind=_kind()))
+    return _index(status, notice=notice, text=text)
+
+
+def _kind() -> str:
+    kind = request.values.get("kind", "stays")
+    return kind if kind in KINDS else "stays"
 
 
 def _index(status: int = 200, *, notice: str = "", text: str = "") -> ResponseReturnValue:
     stand_for(f"{bp.name}.index")
-    kind = request.values.get("kind", "stays")
-    kind = kind if kind in KINDS else "stays"
+    kind = _kind()
     show = "failed" if request.args.get("show") == "failed" else "all"
+    board = kinds.board(kind, stays=settings().stays_configured)
     args = dict(request.args) | {"kind": kind, "status": "failed" if show == "failed" else ""}
+    args["property_id"] = str(board.property_id or "")
     if args.get("limit") not in {str(limit) for limit in LIMITS}:
         args["limit"] = str(LIMITS[0])
     page = reconciliation.runs(RunFilter.from_args(args))
     if page.total and page.page > page.total_pages:
         return redirect(here(page=page.total_pages), 303)
-    context = _figures(kind) | {"page": page, "kind": kind, "show": show}
+    context = _figures(board) | {"page": page, "kind": kind, "show": show, "board": board}
     context["version"] = _version(context)
     if status == 200 and not notice and (same := unchanged(context["version"])) is not None:
         return same
-    shown = [*page.items, context["day"].latest]
+    shown = [*page.items, board.running, context["last"]]
     return render(
         "reconciliation/index.html",
         status,
         fragments={"runs": "runs"},
         **context,
         starters=reconciliation_views.starters([row for row in shown if row is not None]),
-        kinds=KINDS,
+        houses=kinds.property_names(),
         shows=SHOWS,
         limits=LIMITS,
         notice=notice,
         notice_text=text,
         longest=max((row.duration or 0 for row in page.items), default=0),
         figures=figures,
-        configured=settings().stays_configured,
+        wording=wording,
+        channel=wording.channel(kind),
     )
 
 
-def _figures(kind: str) -> dict[str, Any]:
-    zone = navigation.timezone()
-    day = reconciliation.overview(kind, days=1, points=48)
-    days = reconciliation_views.days(kind, zone)
-    last = day.latest
-    ended = last if last is not None and last.status != RunStatus.PENDING else None
-    if ended is None and day.trend:
-        ended = day.trend[-1]
+def _figures(board: kinds.Board) -> dict[str, Any]:
+    kind, own = board.kind, board.property_id
+    zone = kinds.zone_of(own)
+    span, slots = SPANS.get(kind, (1, 48))
+    day = reconciliation.overview(kind, days=span, points=slots, property_id=own)
+    days = reconciliation_views.days(kind, zone, property_id=own)
+    last = board.last
+    if last is None and day.latest is not None and day.latest.status != RunStatus.PENDING:
+        last = day.latest
     return {
         "zone": zone,
+        "span": span,
         "day": day,
         "days": days,
-        "last": ended,
-        "running": day.running,
+        "last": last,
+        "running": board.running,
         "next_run": reconciliation.next_run(clock.utcnow(), kind),
-        "reach": reconciliation_views.reach(kind, CHANNELS[kind]),
-        "left_out": reconciliation_views.left_out(CHANNELS[kind]),
-        "duration_chart": figures.duration_chart(day, zone),
+        "reach": reconciliation_views.reach(kind, channel_of(kind), own),
+        "left_out": reconciliation_views.left_out(channel_of(kind)) if kind in BY_ID else (),
+        "duration_chart": figures.duration_chart(day, zone, slots),
         "success_chart": figures.success_chart(days),
-        "change_chart": figures.change_chart(days),
+        "change_chart": figures.change_chart(kind, days),
+        "trouble_chart": figures.trouble_chart(days),
     }
 
 
 def _version(context: dict[str, Any]) -> str:
     """What changes when the page would; a run in hand shows its numbers as they grow."""
-    runs = [context["day"].latest, *context["page"].items]
+    runs = [context["running"], context["last"], *context["page"].items]
     seen = [
         *(f"{run.id} {run.status} {run.fetched} {run.updated_at}" for run in runs if run),
         *(f"{item.id} {item.attempts}" for item in context["left_out"]),
+        repr(context["board"].tabs),
         repr(context["reach"]),
         repr(context["days"]),
         str(context["next_run"]),
@@ -145,33 +178,32 @@ def _version(context: dict[str, Any]) -> str:
 @login_required
 def show(run_id: UUID) -> ResponseReturnValue:
     """The numbers of a run, its tries, and what a dry run would change."""
-    return _show(run_id)
-
-
-def _show(run_id: UUID) -> ResponseReturnValue:
     row = reconciliation.get(run_id)
     tries = reconciliation_views.tries(run_id)
     version = _run_version([*tries, row])
     if (same := unchanged(version)) is not None:
         return same
     plan = row.plan or {}
-    items = plan.get("items", [])
+    names = reconciliation_views.names(plan.get("items", []))
+    zone = kinds.zone_of(row.property_id)
+    home = next((one for one in navigation.properties() if one.id == row.property_id), None)
     return render(
         "reconciliation/run.html",
         fragments={"run": "run"},
         run=row,
+        home=home,
         tries=tries,
         plan=plan,
-        items=items,
-        names=reconciliation_views.names(items) if items else None,
+        groups=plans.groups(plan, names, zone, home.currency if home else ""),
         can_apply=_can_apply(row),
         starters=reconciliation_views.starters(tries),
-        actions=ACTIONS,
-        statuses=STATUSES,
-        zone=navigation.timezone(),
+        zone=zone,
         figures=figures,
-        kinds=KINDS,
+        plans=plans,
+        wording=wording,
+        channel=wording.channel(row.kind),
         version=version,
+        waits=row.status == RunStatus.PENDING and row.next_attempt_at is not None,
         soon=row.next_attempt_at is not None,
     )
 
@@ -212,28 +244,35 @@ def apply(run_id: UUID) -> ResponseReturnValue:
             requested_by=current_actor().user_id,
         )
     except Conflict as refused:
-        return _dialog(row, 409, refusal=refused.message)
-    except Unavailable:
-        return _dialog(row, 503 if not is_htmx() else 409, refusal=_("Stays cannot be reached"))
-    location = url_for(".show", run_id=started)
-    if not is_htmx():
-        return redirect(location, 303)
-    response = empty()
-    response.headers["HX-Redirect"] = location
-    return response
+        again = refused.message == reconciliation.WORLD_CHANGED
+        said = wording.refusal(refused.message, row.kind)
+        return _dialog(row, 409, refusal=said, again=again)
+    except Unavailable as refused:
+        said = wording.refusal(refused.message, row.kind)
+        return _dialog(row, 503 if not is_htmx() else 409, refusal=said)
+    return _go(url_for(".show", run_id=started))
 
 
 def _dialog(
-    row: ReconciliationLog, status: int = 200, *, refusal: str = "", error: str = ""
+    row: ReconciliationLog,
+    status: int = 200,
+    *,
+    refusal: str = "",
+    error: str = "",
+    again: bool = False,
 ) -> Response:
+    """The question, or why it cannot be done; `again` offers a new dry run."""
     return render(
         "reconciliation/apply.html",
         status,
         fragments={"dialog-host": "dialog"},
         run=row,
         plan=row.plan or {},
-        total=sum((row.plan or {}).get("counts", {}).values()),
+        plans=plans,
+        wording=wording,
+        channel=wording.channel(row.kind),
         refusal=refusal,
         error=error,
+        again=again,
         in_page=not is_htmx(),
     )

@@ -1,64 +1,18 @@
-"""The figures, charts and words of the reconciliation pages."""
+"""The figures and charts of the reconciliation pages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
-
-from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from app.domain.states import RunStatus
-from app.models import Accommodation, ReconciliationLog
+from app.models import ReconciliationLog
 from app.services.reconciliation_reports import SLOW, Overview
-from app.services.reconciliation_views import Day, Names
+from app.services.reconciliation_views import Day
 from app.web import dates
 from app.web.charts import Bar, Chart, round_seconds, round_top
 from app.web.dates import gettext as _
-
-#: why a run failed, by the kind of the error
-FAILURES = {
-    "unreachable": _l("Stays could not be reached"),
-    "unauthorized": _l("Stays refuses our credentials"),
-    "rate_limited": _l("Stays asked us to slow down"),
-    "unreadable": _l("Stays gave an answer we cannot read"),
-    "rejected": _l("Stays refused the request"),
-    "not_found": _l("Stays does not know this address"),
-    "not_configured": _l("Stays is not set up"),
-    "out_of_time": _l("The run took longer than it may"),
-    "stale": _l("The process that ran it was gone"),
-    "stopped": _l("Stopped: it would have changed unusually many stays"),
-    "world_changed": _l("The plan no longer fits: nothing was applied"),
-}
-TRIGGERS = {
-    "schedule": _l("Schedule"),
-    "manual": _l("By hand"),
-    "retry": _l("Retry"),
-    "command": _l("Command line"),
-}
-
-
-def why(run: ReconciliationLog) -> str:
-    """One line about a run that did not go well; empty for one that did."""
-    if run.status == RunStatus.FAILED:
-        return str(FAILURES.get(run.error_kind or "", _("An internal error ended it")))
-    if run.status == RunStatus.SUCCESS and run.errors:
-        return str(
-            ngettext(
-                "%(num)d could not be taken in and is asked for again",
-                "%(num)d could not be taken in and are asked for again",
-                run.errors,
-            )
-        )
-    return ""
-
-
-def down(error_kind: str | None) -> str:
-    """What to say while a channel fails."""
-    if error_kind in (None, "unreachable"):
-        return _("Stays cannot be reached")
-    return str(FAILURES.get(error_kind or "", _("Stays cannot be read")))
+from app.web.reconciliation_wording import CALENDARS, why
 
 
 def started(run: ReconciliationLog, timezone: str) -> str:
@@ -98,8 +52,8 @@ def _kind(run: ReconciliationLog) -> str:
     return "warn" if run.errors else ""
 
 
-def duration_chart(overview: Overview, timezone: str) -> Chart | None:
-    """How long each run of the last day took, with the two-minute line."""
+def duration_chart(overview: Overview, timezone: str, slots: int = 48) -> Chart | None:
+    """How long each of the last runs took, with the two-minute line; `slots` of them fill it."""
     runs = [run for run in overview.trend if run.duration is not None]
     if not runs:
         return None
@@ -126,7 +80,7 @@ def duration_chart(overview: Overview, timezone: str) -> Chart | None:
         (dates.duration(top * 1000), dates.duration(top * 500), "0"),
         tuple(dates.moment(run.started_at, timezone) for run in (runs[:1] + runs[1:][-1:])),
         sentence,
-        slots=48,
+        slots=slots,
         limit=SLOW.total_seconds(),
     )
 
@@ -147,54 +101,65 @@ def success_chart(days: Sequence[Day]) -> Chart:
     return Chart(bars, 1, ("100%", "50%", "0"), _ends(days), sentence, slots=len(days))
 
 
-def change_chart(days: Sequence[Day]) -> Chart:
-    """New and changed reservations, day by day."""
-    most = max((day.created + day.updated for day in days), default=0)
-    top = round_top(most)
-    bars = [
-        Bar(
-            ((day.created, "ok"), (day.updated, "")),
-            _(
-                "%(day)s: %(new)s new, %(changed)s changed",
-                day=dates.weekday(day.day),
-                new=day.created,
-                changed=day.updated,
-            ),
+def change_chart(kind: str, days: Sequence[Day]) -> Chart:
+    """What a kind has written, day by day: new and changed reservations, or nights told again."""
+    if kind in CALENDARS:
+        return _counts(
+            days,
+            [(day.updated, "") for day in days],
+            [],
+            lambda day: _("%(day)s: %(n)s nights", day=dates.weekday(day.day), n=day.updated),
+            lambda most: _("At most %(n)s nights told again in a day.", n=dates.number(most)),
         )
-        for day in days
-    ]
-    sentence = _("At most %(n)s new or changed reservations a day.", n=dates.number(most))
+    return _counts(
+        days,
+        [(day.created, "ok") for day in days],
+        [(day.updated + day.deleted, "") for day in days],
+        lambda day: _(
+            "%(day)s: %(new)s new, %(changed)s changed",
+            day=dates.weekday(day.day),
+            new=day.created,
+            changed=day.updated + day.deleted,
+        ),
+        lambda most: _("At most %(n)s new or changed reservations a day.", n=dates.number(most)),
+    )
+
+
+def trouble_chart(days: Sequence[Day]) -> Chart:
+    """What was left to people, and what could not be read or written, day by day."""
+    return _counts(
+        days,
+        [(day.flagged, "warn") for day in days],
+        [(day.errors, "bad") for day in days],
+        lambda day: _(
+            "%(day)s: %(flagged)s left to people, %(errors)s errors",
+            day=dates.weekday(day.day),
+            flagged=day.flagged,
+            errors=day.errors,
+        ),
+        lambda most: _("At most %(n)s a day.", n=dates.number(most)),
+    )
+
+
+def _counts(
+    days: Sequence[Day],
+    lower: Sequence[tuple[float, str]],
+    upper: Sequence[tuple[float, str]],
+    title: Callable[[Day], str],
+    sentence: Callable[[float], str],
+) -> Chart:
+    """Numbers on one scale from zero, one bar or two parts of one a day."""
+    stacks = (
+        [tuple(parts) for parts in zip(lower, upper, strict=True)]
+        if upper
+        else [(one,) for one in lower]
+    )
+    bars = [Bar(parts, title(day)) for day, parts in zip(days, stacks, strict=True)]
+    most = max((bar.total for bar in bars), default=0)
+    top = round_top(most)
     ticks = (dates.number(top), dates.number(top // 2), "0")
-    return Chart(bars, top, ticks, _ends(days), sentence, slots=len(days))
+    return Chart(bars, top, ticks, _ends(days), sentence(most), slots=len(days))
 
 
 def _ends(days: Sequence[Day]) -> tuple[str, ...]:
     return (dates.day_month(days[0].day), _("Today"))
-
-
-# --- a plan --------------------------------------------------------------------------------------
-
-
-def side(shown: dict[str, Any] | None, names: Names, timezone: str, words: dict[str, Any]) -> str:
-    """One side of a planned change: dates, room, status, as far as they differ."""
-    parts = []
-    first, last = (shown or {}).get("check_in_at"), (shown or {}).get("check_out_at")
-    moments = [datetime.fromisoformat(at) for at in (first, last) if at]
-    if len(moments) == 2:
-        parts.append(dates.day_range(*(dates.local(at, timezone).date() for at in moments)))
-    elif moments:
-        word = _("in %(time)s") if first else _("out %(time)s")
-        there = dates.local(moments[0], timezone)
-        parts.append(word % {"time": f"{dates.weekday(there.date())} {there:%H:%M}"})
-    if shown and "accommodation_id" in shown:
-        parts.append(_room(names.rooms.get(shown["accommodation_id"] or "")))
-    if shown and shown.get("status"):
-        parts.append(str(words.get(shown["status"], shown["status"])))
-    return ", ".join(parts) or "—"
-
-
-def _room(room: Accommodation | None) -> str:
-    if room is None:
-        return _("No room yet")
-    named = room.number and not room.name.startswith(room.number)
-    return f"{room.number} {room.name}" if named else room.name

@@ -233,7 +233,7 @@ def test_many_by_rule(admin: FlaskClient, house: House, stay: Reservation) -> No
 
 
 def test_filters_and_empty_lists(admin: FlaskClient, house: House, stay: Reservation) -> None:
-    assert "Both sides agree They have not been compared yet." in said_on(
+    assert "Not compared yet What a comparison leaves to people stands here." in said_on(
         admin.get("/discrepancies")
     )
     flag(house, stay)
