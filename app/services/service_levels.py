@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from croniter import croniter
-from sqlalchemy import ColumnElement, Date, and_, case, cast, func, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Date,
+    DateTime,
+    ScalarSelect,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -20,7 +34,17 @@ from app.domain.states import (
     ReservationStatus,
     RunStatus,
 )
-from app.models import ChannelEvent, ChannelProperty, Credential, ReconciliationLog, Reservation
+from app.models import (
+    Accommodation,
+    ChannelEvent,
+    ChannelProperty,
+    Credential,
+    Property,
+    ReconciliationLog,
+    Reservation,
+)
+from app.services import list_args
+from app.services.paging import Page, page_args
 from app.transaction import transaction
 
 #: what a booking that comes at the last moment leaves us: taken in, made, and sent to the lock
@@ -49,6 +73,17 @@ class PinLevel:
     def share(self) -> float | None:
         """On time, of all; None before the first stay."""
         return self.on_time / self.total if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class MissedPin:
+    """A stay that had no PIN on its lock when it began; `installed_at` is when one came after
+    all."""
+
+    reservation: Reservation
+    house: Property
+    accommodation: Accommodation | None
+    installed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +151,23 @@ def pins_by_day(days: int, timezone: str, property_id: UUID | None = None) -> di
         return {row[0]: PinLevel(row[1], row[2], row[3]) for row in rows}
 
 
+def pins_by_slot(edges: Sequence[datetime], property_id: UUID | None = None) -> list[PinLevel]:
+    """The stays that began between each two of these moments, in one statement."""
+    now = clock.utcnow()
+    bounds = ARRAY(DateTime(timezone=True))
+    # A slot has its first moment, where `_begun` counts from just after it.
+    since = edges[0] - timedelta(microseconds=1)
+    slot = func.width_bucket(Reservation.check_in_at, cast(literal(list(edges), bounds), bounds))
+    with transaction() as session:
+        rows = session.execute(
+            select(slot.label("slot"), *_pin_counts())
+            .where(*_begun(since, min(now, edges[-1]), property_id))
+            .group_by("slot")
+        )
+        found = {row[0]: PinLevel(row[1], row[2], row[3]) for row in rows}
+    return [found.get(number, PinLevel()) for number in range(1, len(edges))]
+
+
 def left_behind(
     session: Session, now: datetime, property_id: UUID | None = None
 ) -> tuple[int, int]:
@@ -146,9 +198,13 @@ def _begun(
     )
 
 
-def _pin_counts() -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement[int]]:
-    promised = func.greatest(Reservation.check_in_at, Reservation.created_at + NOTICE)
-    installed = (
+def _promised() -> ColumnElement[datetime]:
+    return func.greatest(Reservation.check_in_at, Reservation.created_at + NOTICE)
+
+
+def _installed() -> ScalarSelect[datetime | None]:
+    """When a stay first had a PIN on a lock."""
+    return (
         select(func.min(Credential.first_installed_at))
         .where(
             Credential.reservation_id == Reservation.id,
@@ -158,11 +214,42 @@ def _pin_counts() -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement
         .correlate(Reservation)
         .scalar_subquery()
     )
+
+
+def _pin_counts() -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement[int]]:
+    promised, installed = _promised(), _installed()
     return (
         func.count().filter(installed <= promised),
         func.count().filter(installed > promised),
         func.count().filter(installed.is_(None)),
     )
+
+
+def missed(args: Mapping[str, str], days: int, property_id: UUID | None = None) -> Page[MissedPin]:
+    """A page of the stays of the last `days` whose PIN came late or never, the latest first; with
+    `only=never` in `args`, those that never had one. Raises Invalid."""
+    page, limit = page_args(args, default_limit=25)
+    only = list_args.choice(args, "only", ("never", "late"))
+    now = clock.utcnow()
+    installed, promised = _installed(), _promised()
+    wanted = {
+        "never": installed.is_(None),
+        "late": installed > promised,
+        None: or_(installed.is_(None), installed > promised),
+    }[only]
+    conditions = (*_begun(now - timedelta(days=days), now, property_id), wanted)
+    with transaction() as session:
+        total = session.scalar(select(func.count()).select_from(Reservation).where(*conditions))
+        rows = session.execute(
+            select(Reservation, Property, Accommodation, installed)
+            .join(Property, Property.id == Reservation.property_id)
+            .outerjoin(Accommodation, Accommodation.id == Reservation.accommodation_id)
+            .where(*conditions)
+            .order_by(Reservation.check_in_at.desc(), Reservation.id)
+            .limit(limit)
+            .offset((page - 1) * limit)
+        ).all()
+    return Page([MissedPin(*row) for row in rows], page, limit, total or 0)
 
 
 def pin_level(

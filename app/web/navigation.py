@@ -59,6 +59,7 @@ GROUPS = (
             Entry("reconciliation.index", _l("Reconciliation"), "sync"),
             Entry("channels.index", _l("Channels"), "signal", admin=True),
             Entry("holds.index", _l("Holds"), "hold", admin=True),
+            Entry("figures.index", _l("Figures"), "chart", admin=True),
         ),
     ),
     Group(
