@@ -31,7 +31,7 @@ from app.services.beds24_bookings import LABEL
 from app.services.booking_blocks import BlockAction
 from app.services.booking_plans import COLUMNS, Actions, Step, sides
 from app.services.booking_reading import Reading
-from app.services.booking_rows import Stored
+from app.services.booking_rows import KINDS, Stored
 from app.services.channel_accounts import BEDS24
 from app.services.event_outcomes import Refused
 from app.services.reconciliation_kinds import NotOurs, Plan, Tally
@@ -40,8 +40,6 @@ from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
-#: what a finding about a booking can be
-KINDS = ("missing", "dates", "room", "status", "amount", "currency", "guest")
 #: marks written in one transaction
 SLICE = 5000
 ACTOR = Actor(LABEL)

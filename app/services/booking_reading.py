@@ -62,8 +62,10 @@ class Reading:
 
 def read(connection: Connection, since: datetime | None, *, everything: bool = False) -> Reading:
     """Every booking that touches the days compared, in any status, and by id those of ours that
-    are not among them. With `everything` the days reach to the end of our last stay, and what was
-    seen to agree before is compared again. Raises IntegrationError when any of it cannot be read.
+    are not among them, or that a discrepancy stands open about: what is settled by now closes it,
+    also where neither side has the booking any more. With `everything` the days reach to the end
+    of our last stay, and what was seen to agree before is compared again. Raises IntegrationError
+    when any of it cannot be read.
     """
     client = vendors.beds24_client(connection.id)
     as_of = clock.utcnow()
@@ -77,6 +79,8 @@ def read(connection: Connection, since: datetime | None, *, everything: bool = F
         known = {} if everything else booking_rows.known(session, span, stamp)
         ours = booking_rows.ids(session, span)
         expected = ours | booking_rows.blocks(session, span)
+        disputed = booking_rows.disputed(session, connection.id)
+    expected |= disputed
     reading = Reading(connection, as_of, span, stamp, ours=frozenset(ours))
     waiting: list[ChannelReservation] = []
     for page in client.sweep_pages(span.first, span.last, connection.ref, known=known):
@@ -89,7 +93,7 @@ def read(connection: Connection, since: datetime | None, *, everything: bool = F
             waiting = []
     _sift(reading, waiting)
     reading.fetched = len(reading.compared)
-    _ask_for(client, reading, expected)
+    _ask_for(client, reading, expected, disputed)
     reading.compared -= reading.errors.keys()
     return reading
 
@@ -186,14 +190,22 @@ def _sift(reading: Reading, copies: Sequence[ChannelReservation]) -> None:
             reading.agreed.append((external_id, copy.sweep_hash, stored.state))
 
 
-def _ask_for(client: Beds24Client, reading: Reading, absent: set[str]) -> None:
+def _ask_for(client: Beds24Client, reading: Reading, absent: set[str], disputed: set[str]) -> None:
     """By id, before anything is called missing: a booking may have other days or another house
-    by now, and then the comparison of that one speaks of it."""
+    by now, and then the comparison of that one speaks of it. One that is only `disputed` and is
+    not ours any more is not taken in for that."""
     if not absent:
         return
     answer = client.get_many(absent)
     _note_errors(reading, answer.errors)
-    own = [c for c in answer.reservations if c.property_ref in (None, reading.connection.ref)]
+    with transaction() as session:
+        known = booking_rows.read(session, disputed & absent).keys()
+    own = [
+        copy
+        for copy in answer.reservations
+        if copy.property_ref in (None, reading.connection.ref)
+        if copy.external_id in known or copy.external_id not in disputed
+    ]
     _sift(reading, _lean(reading, own))
     reading.compared |= {copy.external_id for copy in own}
     reading.lost = absent - answer.seen

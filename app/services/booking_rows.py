@@ -17,6 +17,8 @@ from app.models import Discrepancy
 from app.services.channel_accounts import BEDS24
 from app.services.reservation_rows import literal
 
+#: what a finding about a booking can be
+KINDS = ("missing", "dates", "room", "status", "amount", "currency", "guest")
 #: units that are not part of the booking any more
 _GONE = (ReservationStatus.CANCELLED, ReservationStatus.NO_SHOW, ReservationStatus.FAILED)
 
@@ -185,6 +187,11 @@ def flagged(session: Session, connection: UUID, kinds: Collection[str]) -> set[s
             )
         )
     )
+
+
+def disputed(session: Session, connection: UUID) -> set[str]:
+    """The bookings that discrepancies stand open about, however long ago they were."""
+    return {subject for subject in flagged(session, connection, KINDS) if subject.isdecimal()}
 
 
 def _window(span: Span) -> dict[str, Any]:

@@ -52,6 +52,10 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 WORLD_CHANGED = "The world has changed since this plan was made; nothing was applied"
+MORE_BY_NOW = (
+    "The run was interrupted, and by now more would be cancelled or moved than was agreed to: "
+    "look at what is left"
+)
 RUNNING = "a run of this kind is under way already"
 GIVES_WAY = "Urgent messages to Beds24 go first"
 NO_CREDITS = "Waiting for Beds24's next five minutes: the credits of this period are spent"
@@ -279,6 +283,8 @@ def _compare(work: Work, comparison: Comparison, reading: Any) -> None:
         _succeed(work, plan, Tally(errors=[*plan.errors]), _kept(plan))
     elif work.plan_hash is not None and work.plan_hash != plan.hash and not work.resumed:
         _fail(work, WORLD_CHANGED, "world_changed", retry=False, plan_hash=None)
+    elif _is_more_than_agreed(work, plan):
+        _fail(work, MORE_BY_NOW, "stopped", retry=False, fetched=plan.fetched, **_kept(plan))
     elif plan.stopped and work.plan_hash is None:
         name = reconciliation_kinds.NAMES[comparison.channel]
         message = safety_brake.explain(plan.risky, plan.active, name)
@@ -288,6 +294,14 @@ def _compare(work: Work, comparison: Comparison, reading: Any) -> None:
         if work.kind not in DEEP_KINDS:
             _synced(work, comparison.channel)
         _succeed(work, plan, tally)
+
+
+def _is_more_than_agreed(work: Work, plan: Plan) -> bool:
+    """Whether a run that goes on where another worker left would by now cancel or move what nobody
+    has agreed to."""
+    if work.plan_hash is None or work.plan_hash == plan.hash:
+        return False
+    return not plan.is_left_of(reconciliation_rows.agreed_plan(work))
 
 
 def _wait(work: Work, until: datetime, why: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -13,6 +13,8 @@ from app.services.reconciliation_rows import Work
 
 #: a channel as people know it, in what a run says of itself
 NAMES = {"stays": "Stays", "beds24": "Beds24"}
+#: what takes something away from a guest: listed first by every plan
+RISKY = ("cancel", "move")
 
 
 class NotOurs(Exception):
@@ -41,6 +43,13 @@ class Plan:
     def stopped(self) -> bool:
         """Whether a person has to agree first."""
         return safety_brake.trips(self.risky, self.active)
+
+    def is_left_of(self, agreed: Mapping[str, Any]) -> bool:
+        """Whether every stay it would cancel or move is one of those that the summary of an earlier
+        plan has spelled out, in the very same way."""
+        known = agreed.get("items", ())
+        wanted = (item for item in self.summary["items"] if item["action"] in RISKY)
+        return all(item in known for item in wanted)
 
 
 @dataclass(slots=True)

@@ -84,6 +84,22 @@ def of(kind: str, property_id: UUID | None) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def agreed_plan(work: Work) -> Mapping[str, Any]:
+    """The summary of the plan that a person has agreed to; empty when it is not kept any more."""
+    with transaction() as session:
+        plan = session.scalar(
+            select(ReconciliationLog.plan)
+            .where(
+                *of(work.kind, work.property_id),
+                ReconciliationLog.plan_hash == work.plan_hash,
+                ReconciliationLog.plan.has_key("items"),
+            )
+            .order_by(ReconciliationLog.started_at.desc())
+            .limit(1)
+        )
+    return plan or {}
+
+
 def open_run(session: Session, kind: str, **fields: Any) -> UUID | None:
     """Insert the pending row; None when another run of this kind and property holds the place."""
     close_stale(session, kind)

@@ -315,6 +315,46 @@ class TestMissing:
         asked = [dict(params).get("id") for params in beds24.calls if "id" in dict(params)]
         assert len(asked) == 1  # both in one call
 
+    @pytest.mark.parametrize("over", ["cancelled", "no_show", "failed"])
+    def test_one_that_is_over_here_too_closes_it(
+        self, house: House, beds24: Beds24Memory, clock: Clock, over: str
+    ) -> None:
+        beds24.put(id=1)
+        run(clock)
+        beds24.remove(1)
+        run(clock)
+        assert flags() == [("1", "missing", "high")]
+        change(stay_of(1), status=over)
+        assert stats(run(clock)) == {}
+        assert flags() == []
+        assert flags("resolved") == [("1", "missing", "high")]
+
+    def test_one_that_left_the_window_is_still_asked_for(
+        self, house: House, beds24: Beds24Memory, clock: Clock
+    ) -> None:
+        beds24.put(id=1, price=100)
+        run(clock)
+        beds24.change(1, price=200)
+        run(clock)
+        clock.move(days=60)
+        assert stats(run(clock)) == {"flagged": 1}
+        beds24.change(1, price=100)
+        assert stats(run(clock)) == {}
+        assert flags() == []
+
+    def test_one_that_is_forgotten_here_is_not_taken_in_anew(
+        self, house: House, beds24: Beds24Memory, clock: Clock
+    ) -> None:
+        beds24.put(id=1, price=100)
+        run(clock)
+        beds24.change(1, price=200)
+        run(clock)
+        with transaction() as session:
+            session.delete(session.get_one(Reservation, stay_of(1).id))
+        clock.move(days=60)
+        assert stats(run(clock)) == {}
+        assert stays() == []
+
     def test_one_in_another_house_by_now_is_that_run_s(
         self, house: House, beds24: Beds24Memory, clock: Clock
     ) -> None:
@@ -720,6 +760,35 @@ class TestHandBack:
         reconciliation.run(run_id)
         row = reconciliation.get(run_id)
         assert (row.status, row.created, len(stays())) == ("success", 5, 5)
+
+    def test_what_came_since_a_person_agreed_has_not_their_word(
+        self, house: House, beds24: Beds24Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(1, 21):
+            beds24.put(id=number, unitId=0)
+        run(clock)
+        for number in range(1, 3):
+            beds24.change(number, status="cancelled")
+        dry = run(clock, dry_run=True)
+        assert dry.plan_hash is not None
+        run_id = reconciliation.apply(dry.id, dry.plan_hash)
+        real = reservations.cancel_vanished
+
+        def interrupted(channel: str, ids: Any, **kwargs: Any) -> Any:
+            if ids == ["2"]:
+                raise HandBack
+            return real(channel, ids, **kwargs)
+
+        monkeypatch.setattr(reservations, "cancel_vanished", interrupted)
+        with pytest.raises(HandBack):
+            reconciliation.run(run_id)
+        monkeypatch.setattr(reservations, "cancel_vanished", real)
+        for number in range(3, 15):
+            beds24.change(number, status="cancelled")
+        reconciliation.run(run_id)
+        row = reconciliation.get(run_id)
+        assert (row.status, row.error_kind, row.deleted) == ("failed", "stopped", 1)
+        assert sum(stay.status == "cancelled" for stay in stays()) == 1
 
     def test_a_dead_worker_s_run_is_taken_up_again(
         self, house: House, beds24: Beds24Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
