@@ -51,9 +51,12 @@ def fault(password: str, email: str) -> Fault | None:
     plain = fold(password).strip()
     address = email.casefold()
     local, _, domain = address.partition("@")
+    own = plain
     for part in (address, local, domain, domain.split(".")[0]):
-        if len(part) >= 4 and part in plain and len(plain.replace(part, "")) < 8:
-            return "email"
+        if len(part) >= 4:
+            own = own.replace(part, "")
+    if own != plain and len(own) < 8:
+        return "email"
     return "common" if _is_common(plain) else None
 
 

@@ -34,6 +34,7 @@ EMAIL = "marta@vilajasmim.example"
         (EMAIL, "email"),
         ("MARTA@vilajasmim.example", "email"),
         ("marta2026!!!", "email"),
+        ("marta@vilajasmim", "email"),  # most of it, in parts
         ("vilajasmim123", "email"),
     ],
 )
