@@ -19,7 +19,7 @@ from app.models.columns import among
 from app.runtime import settings
 from app.services import alerts
 from app.services.alert_rules import CRITICAL, WARNING, Finding, Found, Look, Rule
-from app.services.lock_readings import REVOKE_HELP
+from app.services.pin_warnings import REVOKE_HELP
 
 NAMES = {"stays": "Stays", "beds24": "Beds24", "tuya": "The lock account"}
 #: errors that say nothing of the lock or the booking and all of the vendor

@@ -22,14 +22,13 @@ from app.integrations.errors import IntegrationError
 from app.integrations.locks import LockClient, LockPin, LockTarget
 from app.models import Credential, Lock, Reservation
 from app.queue import client as queue
-from app.services import alerts, vendors
+from app.services import pin_warnings, vendors
 from app.services.pin_sightings import DELETE_AGAIN, SECOND_LOOK, SETTLING, Sightings, live
 from app.transaction import in_transaction, transaction
 
 __all__ = [
     "DELETE_AGAIN",
     "MOVING",
-    "REVOKE_HELP",
     "REVOKE_PATIENCE",
     "SETTLING",
     "held_lock",
@@ -47,7 +46,6 @@ REVOKE_PATIENCE = timedelta(minutes=15)
 #: a record that cannot be cleared away is no reason to read the lock more often than this in a row
 PURGE_READS = 30
 
-REVOKE_HELP = "Wake the lock: touch its keypad. If nothing changes, check its power and radio."
 
 #: states that only a reading of the lock can end
 MOVING = (
@@ -251,11 +249,4 @@ def _alarm_overdue(session: Session, live: Sequence[Credential], now: datetime) 
         if credential.state != CredentialState.REVOKING or asked is None:
             continue
         if asked + REVOKE_PATIENCE <= now:
-            alerts.raise_alert(
-                session,
-                "revoke_overdue",
-                f"credential:{credential.id}",
-                "critical",
-                "A PIN could not be removed from its lock",
-                REVOKE_HELP,
-            )
+            pin_warnings.not_removed(session, credential)

@@ -27,7 +27,7 @@ from app.integrations.locks import LockClient, LockPin, LockPinState, LockTarget
 from app.models import Lock, LockTest
 from app.queue import client as queue
 from app.runtime import pin_vault
-from app.services import alerts, leases, lock_readings, lock_tests, vendors
+from app.services import alerts, leases, lock_readings, lock_tests, pin_warnings, vendors
 from app.services.leases import EARLY, LEASE
 from app.services.pin_digits import fresh_pin
 from app.services.pin_lookup import find
@@ -352,5 +352,5 @@ def _overdue(session: Session, test: LockTest, now: datetime) -> None:
             f"lock_test:{test.id}",
             "critical",
             "A test PIN could not be removed from its lock",
-            lock_readings.REVOKE_HELP,
+            pin_warnings.REVOKE_HELP,
         )

@@ -26,7 +26,16 @@ from app.integrations.errors import IntegrationError, NotConfigured, Rejected
 from app.integrations.locks import LockTarget, PinOrder
 from app.models import Credential, Lock, LockMapping, PinJob, Reservation
 from app.runtime import pin_vault
-from app.services import alerts, leases, pin_alarms, pin_claims, pin_digits, pin_outcomes, vendors
+from app.services import (
+    alerts,
+    leases,
+    pin_alarms,
+    pin_claims,
+    pin_digits,
+    pin_outcomes,
+    pin_warnings,
+    vendors,
+)
 from app.services.pin_lookup import new_name
 from app.services.pin_orders import finish
 from app.services.pin_sending import START_MARGIN, Task, Withdrawn, send
@@ -258,4 +267,4 @@ def _unreadable(
     credential.last_error = reason
     if credential.vendor_ref is None and credential.sent_at is None:
         credential.state = CredentialState.FAILED
-    pin_outcomes.alert_late(session, job.reservation_id)
+    pin_warnings.not_on_lock(session, job.reservation_id)

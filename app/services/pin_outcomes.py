@@ -26,7 +26,7 @@ from app.integrations.errors import (
     Unconfirmed,
 )
 from app.models import Credential, Lock, PinJob, Reservation
-from app.services import alerts, figures, lock_readings, pin_alarms, pin_claims, vendors
+from app.services import figures, lock_readings, pin_alarms, pin_claims, pin_warnings, vendors
 from app.services.pin_orders import order_generate, order_revoke, reopen
 from app.services.pin_sending import DigitsInDoubt, Done, Task, Withdrawn
 
@@ -145,7 +145,7 @@ def _judge(
 ) -> None:
     """The state after a failure of an order that still stands."""
     if job.status == PinJobStatus.FAILED:
-        alert_late(session, job.reservation_id)
+        pin_warnings.not_on_lock(session, job.reservation_id)
     if isinstance(error, DigitsInDoubt):
         _replace(session, orders, job, credential, now)
     elif credential.vendor_ref is not None:
@@ -163,19 +163,6 @@ def _judge(
         credential.state = CredentialState.FAILED
     else:
         credential.state = CredentialState.REQUESTED
-
-
-def alert_late(session: Session, reservation_id: UUID | None) -> None:
-    """A PIN of this stay is not on its lock and should be."""
-    if reservation_id is not None:
-        alerts.raise_alert(
-            session,
-            "pin_late",
-            f"reservation:{reservation_id}",
-            "critical",
-            "A PIN is not on its lock",
-            "Open the reservation: it says what failed, and what helps.",
-        )
 
 
 def _replace(

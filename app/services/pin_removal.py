@@ -17,7 +17,15 @@ from app.errors import Unavailable
 from app.integrations.errors import IntegrationError, NotConfigured
 from app.integrations.locks import LockClient, LockTarget
 from app.models import Credential, Lock, PinJob
-from app.services import alerts, leases, lock_readings, pin_alarms, pin_claims, vendors
+from app.services import (
+    alerts,
+    leases,
+    lock_readings,
+    pin_alarms,
+    pin_claims,
+    pin_warnings,
+    vendors,
+)
 from app.services.pin_lookup import find
 from app.services.pin_orders import end, finish
 from app.transaction import in_transaction, transaction
@@ -193,14 +201,7 @@ def _record_failure(task: _Task, error: IntegrationError) -> None:
         credential.last_error, credential.last_error_kind = str(error)[:500], error.kind
         credential.next_attempt_at = job.next_attempt_at
         if job.status == PinJobStatus.FAILED:
-            alerts.raise_alert(
-                session,
-                "revoke_overdue",
-                f"credential:{credential.id}",
-                "critical",
-                "A PIN could not be removed from its lock",
-                lock_readings.REVOKE_HELP,
-            )
+            pin_warnings.not_removed(session, credential)
         # Whether or not the delete arrived, the lock itself knows.
         lock_readings.note_silence(lock, error, now)
         if lock.next_read_at is None:

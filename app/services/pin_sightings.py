@@ -18,7 +18,7 @@ from app.integrations.locks import LockPin, LockPinState
 from app.models import Credential, PinJob
 from app.models.columns import among
 from app.queue import client as queue
-from app.services import alerts, audit, figures
+from app.services import alerts, audit, figures, pin_warnings
 from app.services.pin_orders import end, finish, order_generate, reopen
 
 log = structlog.get_logger(__name__)
@@ -190,7 +190,7 @@ class Sightings:
         else:
             credential.state = CredentialState.UNKNOWN
             credential.last_error, credential.last_error_kind = pin.detail, "unknown_state"
-            self._alert(credential)
+            pin_warnings.not_on_lock(self.session, credential.reservation_id)
 
     def _too_fresh(self, credential: Credential) -> bool:
         """Whether the list may not show it yet."""
@@ -239,20 +239,9 @@ class Sightings:
             return
         job.status = PinJobStatus.FAILED
         job.last_error, job.last_error_kind = detail, kind
-        self._alert(credential)
+        pin_warnings.not_on_lock(self.session, credential.reservation_id)
         if credential.reservation_id is not None:
             queue.enqueue("credentials.generate", credential.reservation_id, at=at)
-
-    def _alert(self, credential: Credential) -> None:
-        if credential.reservation_id is not None:
-            alerts.raise_alert(
-                self.session,
-                "pin_late",
-                f"reservation:{credential.reservation_id}",
-                "critical",
-                "A PIN is not on its lock",
-                "Open the reservation: it says what failed, and what helps.",
-            )
 
     def _removal(self, credential: Credential) -> PinJob | None:
         return next(

@@ -130,6 +130,7 @@ SENTENCES = (
     N_("Room double-booked: the later booking gets no PIN"),
     N_("No free room of type %(kind)s for %(ref)s"),
     N_("A PIN could not be removed from its lock"),
+    N_("%(lock)s: a PIN could not be removed"),
     N_("A test PIN could not be removed from its lock"),
     N_("%(room)s: %(lock)s is no longer in the lock account"),
     N_("%(room)s: %(lock)s has not been heard of since %(when)s"),

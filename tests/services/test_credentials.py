@@ -200,6 +200,7 @@ def test_failed_from_the_fourth_try_and_healed_later(door: Door) -> None:
         assert door.view(stay).state == expected
         door.clock.move(seconds=61)
     assert _open_alerts() == ["pin_late"]
+    assert [title.partition(":")[2] for title in _titles()] == [" the PIN is not on the lock"]
     door.settle()
     assert door.view(stay).state == PinState.ACTIVE
     assert _open_alerts() == []
@@ -451,6 +452,7 @@ def test_a_removal_is_retried_until_the_lock_confirms_and_alarms(door: Door) -> 
     view = door.view(stay)
     assert (view.state, view.revoke_failed) == (PinState.REVOKING, True)
     assert "revoke_overdue" in _open_alerts()
+    assert any(title.endswith(": a PIN could not be removed") for title in _titles())
     door.settle()
     door.settle()
     assert door.view(stay).state == PinState.REVOKED
@@ -627,6 +629,11 @@ def _open_alerts() -> list[str]:
     with transaction() as session:
         rows = session.query(Alert).filter(Alert.status != "resolved").order_by(Alert.kind)
         return [row.kind for row in rows]
+
+
+def _titles() -> list[str]:
+    with transaction() as session:
+        return [row.title for row in session.query(Alert).filter(Alert.status != "resolved")]
 
 
 def _property(room: Accommodation) -> Property:
