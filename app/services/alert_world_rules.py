@@ -36,11 +36,17 @@ START_HELP = {
 
 
 def unreachable(look: Look) -> Found:
-    """MON-11: a vendor that has not given one answer for too long, as real traffic has it."""
+    """MON-11: a vendor that has not given one answer for too long, as real traffic has it. One call
+    that failed, and none since, says so only after twice that time: a blip in an idle house."""
+    span = look.limits.span("channel_unreachable")
     rows = look.session.scalars(
         select(VendorState).where(
-            VendorState.failing_since <= look.now - look.limits.span("channel_unreachable"),
+            VendorState.failing_since <= look.now - span,
             VendorState.last_error_kind.in_(SILENT),
+            or_(
+                VendorState.last_error_at > VendorState.failing_since,
+                VendorState.failing_since <= look.now - 2 * span,
+            ),
         )
     )
     help_ = (

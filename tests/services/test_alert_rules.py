@@ -14,6 +14,7 @@ from sqlalchemy import delete, select, update
 
 from app import clock as app_clock
 from app.domain.alert_limits import DEFAULTS, LIMITS, Limits, believable
+from app.integrations.errors import Unreachable
 from app.models import (
     Alert,
     ChannelEvent,
@@ -193,8 +194,10 @@ def test_what_waits_in_line(app: Flask, clock: Clock, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("vendor", ["stays", "beds24", "tuya"])
 def test_a_vendor_out_of_reach(app: Flask, clock: Clock, with_stays: None, vendor: str) -> None:
-    insert(VendorState(vendor=vendor, failing_since=clock.now, last_error_kind="unreachable"))
-    clock.move(minutes=4, seconds=59)
+    vendors.note_error(vendor, Unreachable("no route"))
+    clock.move(minutes=4)
+    vendors.note_error(vendor, Unreachable("no route"))
+    clock.move(seconds=59)
     alert_watch.evaluate()
     assert standing() == []
     clock.move(seconds=1)
@@ -205,6 +208,18 @@ def test_a_vendor_out_of_reach(app: Flask, clock: Clock, with_stays: None, vendo
     vendors.note_ok(vendor)
     alert_watch.evaluate()
     assert standing() == []
+
+
+def test_one_call_that_failed_in_an_idle_house_is_no_vendor_out_of_reach(
+    app: Flask, clock: Clock, with_stays: None
+) -> None:
+    vendors.note_error("stays", Unreachable("no route"))
+    clock.move(minutes=9)
+    alert_watch.evaluate()
+    assert standing() == []
+    clock.move(minutes=1)  # but who never answers again is away
+    alert_watch.evaluate()
+    assert len(standing("channel_unreachable")) == 1
 
 
 def test_one_lock_that_sleeps_is_no_vendor_out_of_reach(
