@@ -98,7 +98,7 @@ def read(row: Discrepancy) -> Reading:
     require_booking(row)
     asked_at = clock.utcnow()
     copy: ChannelReservation | None = None
-    with _asking():
+    with asking():
         client = vendors.beds24_client(row.channel_property_id)
         try:
             copy = client.get(row.subject)
@@ -121,7 +121,7 @@ def read_many(rows: Sequence[Discrepancy]) -> dict[UUID, Reading | ServiceError]
         by_connection.setdefault(row.channel_property_id, []).append(row)
     for connection, wanted in by_connection.items():
         asked_at = clock.utcnow()
-        with _asking(), rate_limits.bulk():
+        with asking(), rate_limits.bulk():
             client = vendors.beds24_client(connection)
             said = client.get_many({row.subject for row in wanted})
         copies = {copy.external_id: copy for copy in said.reservations}
@@ -137,7 +137,9 @@ def read_many(rows: Sequence[Discrepancy]) -> dict[UUID, Reading | ServiceError]
 
 
 @contextmanager
-def _asking() -> Iterator[None]:
+def asking() -> Iterator[None]:
+    """Calls to the channel for a verdict: Unavailable when it does not answer, Conflict when that
+    is no answer."""
     try:
         yield
     except Unreadable as error:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain.findings import Side
-from app.errors import Invalid, InvalidTransition, NotFound, ServiceError, Stale
+from app.errors import Conflict, Invalid, InvalidTransition, NotFound, ServiceError, Stale
 from app.models import Discrepancy
 from app.models.columns import among
 from app.services import (
@@ -24,6 +24,7 @@ from app.services import (
     discrepancy_bookings,
     discrepancy_nights,
     discrepancy_rows,
+    discrepancy_sales,
     discrepancy_sides,
 )
 from app.services.audit import SYSTEM, Actor
@@ -91,6 +92,8 @@ def resolve(
     reading = None
     if verdict == "accept_channel" and row.kind in discrepancy_bookings.KINDS:
         reading = discrepancy_bookings.read(row)
+    if verdict == "accept_pms" and (why := discrepancy_sales.against([row]).get(row.id)):
+        raise Conflict(why)
     order = _Order(verdict, said, actor)
     return _decide([row.id], order, reading, {row.id: seen} if seen else {})[0]
 
@@ -127,6 +130,10 @@ def resolve_many(
     readings: Mapping[UUID, Reading | ServiceError] = {}
     if verdict == "accept_channel" and bookings:
         readings = discrepancy_bookings.read_many(bookings)
+    if verdict == "accept_pms":
+        against = discrepancy_sales.against(nights)
+        outcome.skipped += [Skipped(id_, why) for id_, why in against.items()]
+        nights = [row for row in nights if row.id not in against]
     order = _Order(verdict, said, actor)
     for run in discrepancy_nights.runs(nights):
         _decide_run([row.id for row in run], order, outcome)

@@ -29,9 +29,10 @@ from app.models import (
     Rate,
     Reservation,
 )
+from app.services import calendar_bookings, pin_lookup, reservations, vendors
 from app.services import discrepancy_desk as desk
-from app.services import pin_lookup, reservations, vendors
 from app.services.audit import Actor
+from app.services.calendar_bookings import Live
 from app.transaction import transaction
 from tests.beds24 import ROOM, FakeBeds24, House, make_beds24_house
 from tests.conftest import Clock
@@ -403,7 +404,10 @@ class TestNights:
             desk.resolve(row.id, "accept_channel", actor=ANA)
         assert the_one().status == "open"
 
-    def test_ours_is_told(self, three: list[Discrepancy]) -> None:
+    def test_ours_is_told(
+        self, three: list[Discrepancy], beds24: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(calendar_bookings, "read", lambda client, nights: Live())
         desk.resolve(three[1].id, "accept_pms", actor=ANA)
         (event,) = events()
         assert (event.event_type, event.payload["ranges"]) == (

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
 
+from app.errors import Conflict, Unavailable
+from app.integrations.errors import Unreachable
 from app.models import MaintenanceBlock, Rate
+from app.sandbox import beds24_bookings
+from app.services import calendar_bookings
 from app.services import discrepancy_desk as desk
 from app.services.audit import Actor
 from app.transaction import transaction
@@ -25,6 +29,17 @@ NIGHTS = [FIRST + timedelta(days=n) for n in range(4)]
 @pytest.fixture
 def sold(channel: Channel) -> Sold:
     return make_sold(total_units=UNITS)
+
+
+def sell_there(channel: Channel, sold: Sold, arrival: date, departure: date, guest: str) -> None:
+    """The channel sells a unit, and the webhook is lost."""
+    booking = {
+        "roomId": sold.room_ref,
+        "arrival": arrival.isoformat(),
+        "departure": departure.isoformat(),
+        "lastName": guest,
+    }
+    beds24_bookings.create(channel.app.extensions["sandbox"], booking, announce=False)
 
 
 def units_differ(sold: Sold, channel: Channel, clock: Clock, there: int) -> None:
@@ -58,6 +73,39 @@ def test_units_come_to_rest(sold: Sold, channel: Channel, clock: Clock, action: 
     with transaction() as session:
         blocks = session.scalars(select(MaintenanceBlock)).all()
     assert [block.units for block in blocks] == ([] if action == "accept_pms" else [2])
+
+
+def test_a_unit_that_is_sold_there_is_not_sold_again(
+    sold: Sold, channel: Channel, clock: Clock
+) -> None:
+    settle(sold, clock)
+    for number in (1, 2):
+        sell_there(channel, sold, NIGHTS[0], NIGHTS[2], f"Guest {number}")
+    set_there(channel, sold.room_ref, {day: {"numAvail": UNITS - 2} for day in NIGHTS})
+    settle(sold, clock)
+    assert [row.first_day for row in found()] == NIGHTS
+    rows = found()
+    with pytest.raises(Conflict, match="not counted here"):
+        desk.resolve(rows[0].id, "accept_pms", actor=ANA)
+    outcome = desk.resolve_many([row.id for row in rows], "accept_pms", actor=ANA)
+    assert sorted(each.id for each in outcome.skipped) == sorted(row.id for row in rows[:2])
+    deliver_all(clock)
+    left = [channel.left(int(sold.room_ref), day) for day in NIGHTS]
+    assert left == [UNITS - 2, UNITS - 2, UNITS, UNITS]
+
+
+def test_a_silent_channel_is_told_no_more_to_sell(
+    sold: Sold, channel: Channel, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units_differ(sold, channel, clock, UNITS - 2)
+
+    def silent(*args: object) -> None:
+        raise Unreachable("no")
+
+    monkeypatch.setattr(calendar_bookings, "read", silent)
+    with pytest.raises(Unavailable):
+        desk.resolve_many([row.id for row in found()], "accept_pms", actor=ANA)
+    assert {row.status for row in found()} == {"open"}
 
 
 def test_more_there_is_only_told(sold: Sold, channel: Channel, clock: Clock) -> None:

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 
 from app.integrations.errors import Unreachable
 from app.models import Discrepancy, Reservation
-from app.services import discrepancy_desk, vendors
+from app.services import calendar_bookings, discrepancy_desk, vendors
 from app.services.audit import Actor
+from app.services.calendar_bookings import Live
 from tests.beds24 import ROOM, FakeBeds24, House, make_beds24_house
 from tests.conftest import Clock
 from tests.discrepancies import ARRIVES, all_of, finding, night, nights, settle, side, the_one
@@ -110,7 +111,10 @@ def test_a_cancellation_says_that_the_pin_goes(
     assert "The stay here is cancelled The PIN is removed" in said_on(admin.get("/discrepancies"))
 
 
-def test_nights_that_follow_one_another_are_one_card(admin: FlaskClient, house: House) -> None:
+def test_nights_that_follow_one_another_are_one_card(
+    admin: FlaskClient, house: House, beds24: FakeBeds24, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calendar_bookings, "read", lambda client, nights: Live())
     flag_nights(house)
     page = admin.get("/discrepancies")
     assert page.text.count("<article") == 1
