@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 from typing import Any
 
 bind = f"0.0.0.0:{os.environ.get('PORT') or 8000}"
@@ -12,8 +14,20 @@ threads = int(os.environ.get("WEB_THREADS") or 8)
 graceful_timeout = 8
 timeout = 60
 keepalive = 5
+# `timeout` watches the process, not a client: one that goes silent in the middle of a request, or
+# stops reading its answer, would keep its thread for ever. So its connection is given up. Whoever
+# sends a byte now and then is kept away by the proxy, which passes on whole requests.
+silence_seconds = 20
 # The default runtime control socket is one per home directory, shared by everything on the machine.
 control_socket_disable = True
+
+
+def when_ready(server: Any) -> None:
+    """Listeners hand their time limits on to every connection they accept (Linux)."""
+    limit = struct.pack("ll", silence_seconds, 0)
+    for listener in server.LISTENERS:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, limit)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -36,7 +36,9 @@ def create_app(settings: config.Settings | None = None, *, testing: bool = False
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
-        SESSION_COOKIE_NAME="turnkey",
+        # The prefix has the browser refuse a cookie that a neighbouring host or plain HTTP set.
+        SESSION_COOKIE_NAME="__Host-turnkey" if settings.production else "turnkey",
+        SESSION_COOKIE_PATH="/",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.production,

@@ -23,6 +23,9 @@ PRIVATE = re.compile(
 PUBLIC = frozenset({"pin_state", "pin_job", "pin_jobs", "pin_job_id", "token_type", "lease_token"})
 REMOVED = "[removed]"
 
+_TRACEBACK = frozenset({"exc_info", "exception", "stack"})
+_AS_IT_IS = frozenset({"event", "exc_info"})
+
 
 def redact(value: Any, key: str = "") -> Any:
     """`value` without what its key, or a key inside it, says is private."""
@@ -38,17 +41,32 @@ def redact(value: Any, key: str = "") -> Any:
 def _redact_event(
     logger: Any, method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    return {key: value if key == "event" else redact(value, key) for key, value in event.items()}
+    return {key: value if key in _AS_IT_IS else redact(value, key) for key, value in event.items()}
+
+
+#: what ends a line, steers a terminal or turns the reading direction
+_STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, str):
+        return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, Mapping):
+        return {_harmless(key): _harmless(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_harmless(each) for each in value]
+    return value
 
 
 def _one_line(
     logger: Any, method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """A line break in a value must not look like a second log line (log injection)."""
-    for key, value in event.items():
-        if isinstance(value, str) and key not in ("exception", "stack"):
-            event[key] = value.replace("\r", "\\r").replace("\n", "\\n")
-    return event
+    """What strangers sent must not look like a second line, nor command the terminal that shows it
+    (log injection). A traceback keeps its lines."""
+    return {
+        key: value if key in _TRACEBACK or key.startswith("_") else _harmless(value)
+        for key, value in event.items()
+    }
 
 
 def configure(*, level: str = "INFO", fmt: str = "console") -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from app.errors import Invalid
 
 SEPARATORS = (",", ";", "\t")
-#: what makes a spreadsheet take a cell for a formula (OWASP "CSV Injection")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 GUARD = "'"
+#: what makes a spreadsheet take a cell for a formula (OWASP "CSV Injection"). One that separates
+#: by semicolons, as in Brazil, cuts our cells at theirs, whatever the quotes around them: each
+#: piece is the beginning of a cell
+_PIECE = re.compile(r"(^|[;\t\r\n])('*)(?=[=+\-@\t\r])")
+_GUARDED_PIECE = re.compile(r"(^|[;\t\r\n])'('*)(?=[=+\-@\t\r])")
 MAX_BYTES = 2 * 1024 * 1024
 
 
@@ -30,16 +34,14 @@ def lines(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
 
 
 def guarded(cell: str) -> str:
-    """The cell with an apostrophe before what a spreadsheet would carry out. One that begins with
+    """The cell with an apostrophe before what a spreadsheet would carry out. What begins with
     apostrophes gets another, so that reading gives back what was written."""
-    return GUARD + cell if cell.lstrip(GUARD).startswith(FORMULA_STARTS) else cell
+    return _PIECE.sub(rf"\1{GUARD}\2", cell)
 
 
 def bare(cell: str) -> str:
     """The cell as it was before `guarded`."""
-    cell = cell.strip(" ")
-    was_guarded = cell.startswith(GUARD) and cell.lstrip(GUARD).startswith(FORMULA_STARTS)
-    return cell[1:] if was_guarded else cell
+    return _GUARDED_PIECE.sub(r"\1\2", cell.strip(" "))
 
 
 def decoded(raw: bytes) -> str:

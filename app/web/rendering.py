@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, Response, make_response, render_template, request, url_for
 from jinja2_fragments.flask import render_block
@@ -95,16 +96,19 @@ def here(**changes: Any) -> str:
     An action that answers with the page it belongs to has said so with `stand_for`.
     """
     query: MultiDict[str, str] = MultiDict(request.args)
-    for name in ("v", "lang"):
+    path = dict(request.view_args or {})
+    for name in ("v", "lang", *path):
         query.poplist(name)
     for name, value in changes.items():
         query.poplist(name)
         for one in value if isinstance(value, (list, tuple)) else [value]:
             if one not in (None, ""):
                 query.add(name, str(one))
-    args: dict[str, Any] = {key: query.getlist(key) for key in query}
     endpoint = request.environ.get(_PAGE) or request.endpoint or "today.index"
-    return url_for(endpoint, **(request.view_args or {}), **args)
+    # Put together here: to `url_for` some names of a query mean something (_scheme, endpoint).
+    address = url_for(endpoint, **path)
+    asked = urlencode(list(query.items(multi=True)), safe="!$'()*,/:;?@")
+    return f"{address}{'&' if '?' in address else '?'}{asked}" if asked else address
 
 
 class Components:

@@ -185,7 +185,10 @@ def safe_next(target: str | None) -> str:
 def sign_in_first() -> Response:
     """What somebody without a session gets: the way to sign in, and back here after it."""
     if is_htmx():
-        here = urlsplit(request.headers.get("HX-Current-URL", ""))
+        try:
+            here = urlsplit(request.headers.get("HX-Current-URL", ""))
+        except ValueError:  # an address that is none, such as http://[
+            here = urlsplit("")
         back = here.path + (f"?{here.query}" if here.query else "")
         response = Response(status=401)
         response.headers["HX-Redirect"] = url_for("sessions.login", next=back or None)

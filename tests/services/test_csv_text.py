@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +14,20 @@ from app.services import csv_text
 CELLS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=20)
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+55 11", "-2", "@SUM(A1)", "\t=1", "\r=1", "'=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+55 11", "-2", "@SUM(A1)", "\t1", "\r1", "'=1"])
 def test_nothing_begins_like_a_formula(cell: str) -> None:
     assert csv_text.guarded(cell) == "'" + cell
+    assert csv_text.bare(csv_text.guarded(cell)) == cell
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "\n", "\r\n"])
+@pytest.mark.parametrize("formula", ["=1+1", '=HYPERLINK("http://x";"y")', "@A1", "-1", "+1"])
+def test_no_formula_behind_what_another_spreadsheet_cuts_at(separator: str, formula: str) -> None:
+    """Excel in Brazil separates by semicolons: `Ana;=1+1` is two cells to it, in quotes or not."""
+    cell = f"Ana{separator}{formula}"
+    written = csv_text.write(("guest", "note"), [{"guest": "x", "note": cell}])
+    for piece in re.split(r"[;\t\r\n]", written):
+        assert not piece.lstrip('"').startswith(("=", "+", "-", "@"))
     assert csv_text.bare(csv_text.guarded(cell)) == cell
 
 
