@@ -189,4 +189,5 @@ def _key(subject: str, changed: object, content: Mapping[str, Any], named: str) 
     """Booking, moment of change and what it says: Beds24 counts `retries` outside of that."""
     said = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     digest = hashlib.sha256(f"{named}\0{said}".encode("utf-8", "replace")).hexdigest()[:32]
-    return f"{subject[:120]}:{str(changed or '')[:40]}:{digest}"
+    moment = str(changed)[:40] if instant(changed) is not None else ""
+    return f"{subject[:120]}:{moment}:{digest}"

@@ -83,6 +83,8 @@ FREE_TEXT = {
 }
 _NESTED = (str, dict, list)
 _LONG_NUMBER = re.compile(r"(?<![0-9])[2-6][0-9](?:[ -]?[0-9]){11,17}(?![0-9])")
+#: as strict as ids can be had; others who speak this dialect have letters in theirs
+_ID_SHAPE = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
 def parse_booking(
@@ -149,21 +151,28 @@ def _parse(
 
 def booking_id(item: object) -> str | None:
     """The booking's id, also in a body too short to be a booking."""
-    return identifier(first(item, ID)) if isinstance(item, Mapping) else None
+    return _id(first(item, ID)) if isinstance(item, Mapping) else None
 
 
 def property_of(item: Mapping[str, Any]) -> str | None:
-    return identifier(first(item, PROPERTY))
+    return _id(first(item, PROPERTY))
 
 
 def room_of(item: Mapping[str, Any]) -> str | None:
-    return identifier(first(item, ROOM))
+    return _id(first(item, ROOM))
 
 
 def unit_of(item: Mapping[str, Any]) -> str | None:
     """The unit inside the room type, counted from 1; None, 0 and blank mean not assigned yet."""
-    found = identifier(first(item, UNIT))
+    found = _id(first(item, UNIT))
     return None if found == "0" else found
+
+
+def _id(value: object) -> str | None:
+    """An id: a number or word, never text with an address or a name in it. Ids stand in
+    keys, errors and lists, where nothing of a guest may stray to."""
+    found = identifier(value)
+    return found if found is not None and _ID_SHAPE.fullmatch(found) else None
 
 
 def is_without_days(item: Mapping[str, Any]) -> bool:
