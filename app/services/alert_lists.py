@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,9 @@ from app.errors import NotFound
 from app.models import Alert, AlertNotice
 from app.models.alerts import ALERT_KINDS
 from app.models.columns import among
-from app.services import list_args
+from app.services import alert_stays, list_args
 from app.services.alert_places import places
+from app.services.alert_stays import AlertStay
 from app.services.paging import Page, page_args
 from app.transaction import transaction
 
@@ -38,11 +39,13 @@ FALLING = ("opened_at", "resolved_at", "severity")
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert, where it is mended, and every notice of it, oldest first."""
+    """An alert, where it is mended, every notice of it, oldest first, and for a page the stay it is
+    about."""
 
     alert: Alert
     place: str
     notices: Sequence[AlertNotice]
+    stay: AlertStay | None = None
 
     @property
     def lasted(self) -> timedelta:
@@ -68,6 +71,7 @@ class Board:
                 row.alert.title,
                 row.alert.escalated_at,
                 [(each.status, each.attempts) for each in row.notices],
+                _seen(row.stay),
             )
             for row in self.page.items
         ]
@@ -100,6 +104,10 @@ def board(args: Mapping[str, str], status: str) -> Board:
         ordering = (Alert.resolved_at.desc(), Alert.id)
     with transaction() as session:
         found = _page([Alert.status == status], ordering, page, limit)
+        if status != "resolved":
+            people = alert_stays.stays(session, (row.alert.subject for row in found.items))
+            named = [replace(row, stay=people.get(row.alert.subject)) for row in found.items]
+            found = replace(found, items=named)
         counted = select(Alert.status, func.count()).group_by(Alert.status)
         rows: dict[str, int] = {row[0]: row[1] for row in session.execute(counted)}
     return Board(found, {each: rows.get(each, 0) for each in STATUSES})
@@ -131,6 +139,13 @@ def failing(now: datetime) -> Mapping[str, AlertNotice]:
             .order_by(AlertNotice.way, AlertNotice.updated_at.desc())
         ).all()
     return {row.way: row for row in rows if row.status != "sent"}
+
+
+def _seen(stay: AlertStay | None) -> object:
+    if stay is None:
+        return None
+    r, room = stay.reservation, stay.accommodation
+    return (r.version, r.status, r.guest_name, r.check_in_at, room and (room.number, room.name))
 
 
 def _page(

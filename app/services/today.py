@@ -19,7 +19,6 @@ from app.domain.states import PinState
 from app.domain.states import ReservationStatus as Status
 from app.models import (
     Accommodation,
-    Alert,
     Credential,
     Lock,
     LockMapping,
@@ -29,8 +28,9 @@ from app.models import (
     Reservation,
 )
 from app.models.columns import among
-from app.services import pin_views, room_rows
-from app.services.attention import Attention, Stay, attention
+from app.services import concerns, pin_views, room_rows
+from app.services.attention import Stay, attention
+from app.services.concerns import Stale, Worry
 from app.services.room_conflicts import conflicts
 from app.transaction import transaction
 
@@ -81,7 +81,8 @@ class TodayData:
     arrivals: Sequence[Stay]
     departures: Sequence[Stay]
     in_house: Sequence[Stay]  # here before and after this day
-    attention: Sequence[Attention]
+    attention: Sequence[Worry]
+    stale: Sequence[Stale]  # channels whose newest bookings may not be here
     taken: int
     states: Rooms
     days: Sequence[Day]
@@ -121,8 +122,11 @@ class TodayData:
         return sum(stay.pin.state in states for stay in self.arrivals)
 
 
-def today(property_id: UUID | None = None, day: date | None = None) -> TodayData:
-    """The lists, figures and worries of `day` (the present day of each property by default)."""
+def today(
+    property_id: UUID | None = None, day: date | None = None, *, admin: bool = False
+) -> TodayData:
+    """The lists, figures and worries of `day` (the present day of each property by default); an
+    administrator's worries include those about the whole house."""
     now = clock.utcnow()
     with transaction() as session:
         houses = _houses(session, property_id)
@@ -133,9 +137,13 @@ def today(property_id: UUID | None = None, day: date | None = None) -> TodayData
         both = [*rivals, *rivals.values()]
         around = or_(_around(days, now), among(Reservation.id, both))
         stays = _stays(session, around, houses, now)
-        worries: list[Attention] = []
+        worries: Sequence[Worry] = ()
+        stale: Sequence[Stale] = ()
         if is_today:
-            worries = attention(session, stays, rivals, now)
+            told = attention(session, stays, rivals, now)
+            found = concerns.concerns(session, houses, stays, told) if admin else []
+            worries = concerns.in_order(told, found)
+            stale = concerns.stale(session, houses, now)
         return TodayData(
             day=shown,
             is_today=is_today,
@@ -146,6 +154,7 @@ def today(property_id: UUID | None = None, day: date | None = None) -> TodayData
             ),
             in_house=[s for s in stays if s.stays_through(days)],
             attention=worries,
+            stale=stale,
             taken=sum(s.sleeps_on(days) for s in stays),
             states=_rooms(session, houses),
             days=_next_days(session, houses, shown),
@@ -153,7 +162,9 @@ def today(property_id: UUID | None = None, day: date | None = None) -> TodayData
         )
 
 
-def version(property_id: UUID | None = None, day: date | None = None) -> str:
+def version(
+    property_id: UUID | None = None, day: date | None = None, *, admin: bool = False
+) -> str:
     """Changes whenever `today()` would say something else: one cheap statement, for polls."""
     now = clock.utcnow()
     with transaction() as session:
@@ -176,12 +187,13 @@ def version(property_id: UUID | None = None, day: date | None = None) -> str:
                 _latest(Lock),
                 _latest(MaintenanceBlock),
                 select(func.count()).select_from(MaintenanceBlock).scalar_subquery(),
-                _latest(Alert, Alert.status != "resolved"),
-                select(func.count()).where(Alert.status != "resolved").scalar_subquery(),
+                *concerns.signs(),
             )
         ).one()
     tick = int(now.timestamp() // FRESH.total_seconds())
-    return hashlib.sha256(repr((property_id, day, tick, tuple(row))).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((property_id, day, admin, tick, tuple(row))).encode()).hexdigest()[
+        :16
+    ]
 
 
 def _latest(model: Any, *where: ColumnElement[bool]) -> ColumnElement[Any]:

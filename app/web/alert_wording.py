@@ -13,7 +13,11 @@ from functools import cache
 
 from flask_babel import lazy_gettext as _l
 
+from app import clock
+from app.domain.states import ReservationStatus
 from app.models import AlertNotice
+from app.services.alert_stays import AlertStay
+from app.web import dates
 from app.web.dates import gettext as _
 
 STATUSES = {
@@ -229,6 +233,25 @@ def _shape(sentence: str) -> re.Pattern[str]:
         ),
         re.DOTALL,
     )
+
+
+def about(stay: AlertStay, title: str) -> str:
+    """Whom it is about: "Ana Souza, 102, arrives 15:00"; the room only where the title has none."""
+    r, room, zone = stay.reservation, stay.accommodation, stay.house.timezone
+    now = clock.utcnow()
+    parts = [r.guest_name or _("Guest without a name")]
+    if room is not None and room.name not in title:
+        named = not room.number or room.number in room.name
+        parts.append(room.name if named else f"{room.number} {room.name}")
+    if r.status == ReservationStatus.CHECKED_IN and r.check_out_at > now:
+        parts.append(_("here until %(day)s", day=dates.weekday(r.check_out_on)))
+    elif r.check_in_at > now:
+        parts.append(_("arrives %(time)s", time=dates.moment(r.check_in_at, zone)))
+    elif r.check_out_at > now:
+        parts.append(_("due since %(time)s", time=dates.moment(r.check_in_at, zone)))
+    else:
+        parts.append(_("left %(day)s", day=dates.weekday(r.check_out_on)))
+    return ", ".join(parts)
 
 
 def button(place: str) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from flask import Blueprint, request
+from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.errors import Invalid
 from app.services import today as service
-from app.web import navigation
+from app.services.concerns import Concern
+from app.web import alert_wording, navigation
+from app.web.dates import gettext as _
 from app.web.rendering import render, unchanged
-from app.web.sessions import login_required
+from app.web.sessions import login_required, require_user
 
 bp = Blueprint("today", __name__)
 
@@ -22,10 +24,11 @@ def index() -> ResponseReturnValue:
     """One day at the property looked at; a poll that would see the same gets 204."""
     property_id = navigation.property_id()
     day = _day(request.args.get("day"))
-    version = service.version(property_id, day)
+    admin = require_user().is_admin
+    version = service.version(property_id, day, admin=admin)
     if (same := unchanged(version)) is not None:
         return same
-    data = service.today(property_id, day)
+    data = service.today(property_id, day, admin=admin)
     order = "room" if request.args.get("order") == "room" else "time"
     arrivals = data.arrivals
     if order == "room":
@@ -40,7 +43,21 @@ def index() -> ResponseReturnValue:
         arrivals=arrivals,
         order=order,
         version=version,
+        next_action=_next_action,
+        about=alert_wording.about,
     )
+
+
+def _next_action(concern: Concern) -> tuple[str, str]:
+    """The one button beside what concerns the house: where to, and what it says."""
+    place = concern.place
+    if place.startswith("/events"):
+        return place, _("See failed events")
+    if place.startswith("/channels/"):
+        return place, _("Connect again")
+    if label := alert_wording.button(place):
+        return place, label
+    return url_for("alerts.index") + f"#alert-{concern.alert.id}", _("Open alerts")
 
 
 def _day(text: str | None) -> date | None:

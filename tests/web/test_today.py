@@ -275,7 +275,7 @@ def test_the_number_of_statements_does_not_grow(
     sign_in(client, people["staff"].email)
     with statements() as seen:
         assert client.get("/").status_code == 200
-    assert len(seen) <= 15
+    assert len(seen) <= 16
     poll = re.search(r'data-poll hx-get="([^"]+)"', client.get("/").text)
     assert poll
     with statements() as seen:
