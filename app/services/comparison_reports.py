@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONPATH, insert
 
 from app.domain import comparison_report
@@ -39,8 +39,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run with its figures, None unless it has ended well; without a `home` of the whole account.
-    """
+    """A run with its figures, None unless it has ended well; without a `home` of the whole account."""
 
     run: ReconciliationLog
     home: Property | None
@@ -141,7 +140,7 @@ def csv(run_id: UUID) -> Iterator[str]:
         first += len(found)
 
 
-def _joined() -> Select[Any]:
+def _joined() -> Select[ReconciliationLog, Property, dict[str, Any]]:
     row = ReconciliationLog
     return (
         select(row, Property, ComparisonReport.figures)
@@ -150,7 +149,7 @@ def _joined() -> Select[Any]:
     )
 
 
-def _report(found: Row[Any]) -> Report:
+def _report(found: Sequence[Any]) -> Report:
     run: ReconciliationLog = found[0]
     return Report(run, found[1], found[2] if run.status == RunStatus.SUCCESS else None)
 
