@@ -129,6 +129,7 @@ def test_a_check_that_fails_does_not_hide_the_others(tree: Path) -> None:
         "ruff",
         "mypy",
         "pytest",
+        "app.local.advisories",
     ]
     recorder(tree)
     assert run(tree, "bin/check").returncode == 0
