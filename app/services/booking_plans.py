@@ -134,7 +134,9 @@ class _Making:
                 step = Step(action.do, suspect.copy, stored, action.reason, self.places)
                 self.actions.steps.append(step)
                 if action.do is not Do.CREATE:
-                    self._list(action.do, stored.state if stored else "", suspect, stored, action)
+                    # Another price of theirs would be another plan, with ours as it was.
+                    mark = f"{stored.state if stored else ''} {content_hash(suspect.copy)}"
+                    self._list(action.do, mark, suspect, stored, action)
 
     def settle_new(self, moving: set[UUID]) -> None:
         """Foresee what taking in the new ones comes to: a room that is not mapped, a booking of our

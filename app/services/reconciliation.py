@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from app import clock
 from app.domain import safety_brake
 from app.domain.states import RunStatus
 from app.errors import Conflict, Invalid, NotFound, Unavailable
+from app.integrations.channels import ItemError
 from app.integrations.errors import IntegrationError, RateLimited
 from app.models import ChannelProperty, ReconciliationLog
 from app.models.reconciliation import DEEP_KINDS, RUN_KINDS
@@ -38,6 +39,7 @@ __all__ = [
     "RunFilter",
     "apply",
     "get",
+    "is_plan",
     "next_run",
     "overview",
     "queue_due",
@@ -60,6 +62,8 @@ RUNNING = "a run of this kind is under way already"
 GIVES_WAY = "Urgent messages to Beds24 go first"
 NO_CREDITS = "Waiting for Beds24's next five minutes: the credits of this period are spent"
 TOO_FEW_CREDITS = "The credits of the Beds24 account did not suffice for one reading in an hour"
+#: errors that a run names; it counts them all
+NAMED = 100
 #: kinds that compare what is to come
 AHEAD = ("beds24_availability", "beds24_rates")
 
@@ -150,7 +154,7 @@ def apply(run_id: UUID, plan_hash: str, *, requested_by: UUID | None = None) -> 
         planned = session.get(ReconciliationLog, run_id)
         if planned is None:
             raise NotFound("no such run")
-        if planned.plan_hash is None or planned.plan is None or planned.last_run_at is None:
+        if not is_plan(planned) or planned.last_run_at is None:
             raise Conflict("this run has no plan that waits to be applied")
         busy = session.scalar(
             select(ReconciliationLog.id).where(
@@ -185,6 +189,12 @@ def apply(run_id: UUID, plan_hash: str, *, requested_by: UUID | None = None) -> 
     if opened is None:
         raise Conflict(RUNNING)
     return opened
+
+
+def is_plan(row: ReconciliationLog) -> bool:
+    """Whether the run has a plan that can be applied; one that was carried out names its errors
+    there and nothing else."""
+    return row.plan_hash is not None and "counts" in (row.plan or {})
 
 
 def queue_due(now: datetime) -> int:
@@ -333,7 +343,13 @@ def _synced(work: Work, channel: str) -> None:
 
 
 def _kept(plan: Plan) -> dict[str, Any]:
-    return {"plan": plan.summary, "plan_hash": plan.hash}
+    return {"plan": plan.summary | _named(plan.errors), "plan_hash": plan.hash}
+
+
+def _named(errors: Sequence[ItemError]) -> dict[str, Any]:
+    """What could not be compared or written, as a row keeps it: an id and a reason, no guest."""
+    named = [{"external_id": each.external_id, "reason": each.reason} for each in errors]
+    return {"errors": named[:NAMED]}
 
 
 def _succeed(
@@ -348,12 +364,13 @@ def _succeed(
         "flagged": tally.flagged,
         "errors": len(tally.errors) + len(tally.notes),
         "message": None if work.dry_run else _message(tally, plan),
+        "plan": _named(tally.errors) if tally.errors else None,
     }
     reconciliation_rows.succeed(work.id, **(values | dict(kept or {})))
     log.info(
         "reconciliation_completed",
         ms=round((clock.utcnow() - work.started_at).total_seconds() * 1000),
-        **{name: value for name, value in values.items() if name != "message"},
+        **{name: value for name, value in values.items() if name not in ("message", "plan")},
     )
 
 

@@ -194,7 +194,7 @@ def link(entry: AuditEntry, names: Mapping[UUID, Thing]) -> str:
     found = names.get(as_id(entry.entity_id) or UUID(int=0))
     if found is None:
         if entry.entity == "reconciliation_run" and entry.entity_id:
-            return f"/reconciliation/{entry.entity_id}"
+            return f"/reconciliation/runs/{entry.entity_id}"
         return ""
     pages = {
         "reservation": "/reservations/{}",

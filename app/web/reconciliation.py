@@ -214,7 +214,7 @@ def _run_version(runs: list[ReconciliationLog]) -> str:
 
 
 def _can_apply(row: ReconciliationLog) -> bool:
-    waits = row.plan_hash is not None and row.plan is not None and row.status != RunStatus.PENDING
+    waits = reconciliation.is_plan(row) and row.status != RunStatus.PENDING
     return waits and require_user().is_admin and any((row.plan or {})["counts"].values())
 
 

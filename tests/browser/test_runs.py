@@ -1,0 +1,112 @@
+"""Plans and runs of every kind in a window: light and dark, with scripts and without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from app.models import User
+from app.services import reconciliation
+from tests.browser.axe import findings
+from tests.browser.conftest import PHONE, Desk
+from tests.conftest import Clock
+from tests.web.run_scenes import Panel, bookings_differ, connect, dry_run, nights_differ, run
+
+Desks = Callable[..., Desk]
+#: a folder to leave pictures in, for whoever looks
+PICTURES = os.environ.get("PICTURES")
+
+
+@pytest.fixture
+def panel(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Panel:
+    return connect(monkeypatch)
+
+
+def looked_at(page: Page, name: str) -> None:
+    assert findings(page) == [], name
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        ("wide", {"viewport": {"width": 1280, "height": 900}}),
+        ("phone", {"viewport": PHONE, "color_scheme": "dark", "locale": "pt-BR"}),
+    ],
+    ids=["wide", "phone-dark-pt"],
+)
+def test_every_kind_can_be_looked_at(
+    desk: Desks,
+    people: dict[str, User],
+    clock: Clock,
+    panel: Panel,
+    name: str,
+    look: dict[str, object],
+) -> None:
+    window = desk(**look)
+    window.sign_in(people["admin"])
+    looked_at(window.open("/reconciliation?kind=beds24_rates"), f"{name}-unconnected")
+    house = bookings_differ(panel, clock)
+    bookings = dry_run("beds24_bookings", house)
+    looked_at(window.open("/reconciliation?kind=beds24_bookings"), f"{name}-bookings")
+    looked_at(window.open(bookings), f"{name}-plan")
+    page = window.page
+    page.click("#apply")
+    page.wait_for_selector("dialog[open]")
+    looked_at(page, f"{name}-apply")
+
+
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        ("wide", {"viewport": {"width": 1280, "height": 900}}),
+        ("phone", {"viewport": PHONE, "color_scheme": "dark", "locale": "pt-BR"}),
+    ],
+    ids=["wide", "phone-dark-pt"],
+)
+def test_plans_of_nights_can_be_looked_at(
+    desk: Desks, people: dict[str, User], panel: Panel, name: str, look: dict[str, object]
+) -> None:
+    house = nights_differ(panel)
+    window = desk(**look)
+    window.sign_in(people["staff"])
+    for kind in ("beds24_availability", "beds24_rates"):
+        looked_at(window.open(dry_run(kind, house)), f"{name}-{kind}")
+    row = run("beds24_rates", house)
+    looked_at(window.open(f"/reconciliation/runs/{row.id}"), f"{name}-run")
+    looked_at(window.open("/reconciliation?kind=beds24_rates"), f"{name}-rates")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
+def test_the_world_changes_before_a_plan_is_applied(
+    desk: Desks, people: dict[str, User], clock: Clock, panel: Panel, scripts: bool
+) -> None:
+    """Refused, one press to a new plan, and that one is applied."""
+    house = bookings_differ(panel, clock)
+    path = dry_run("beds24_bookings", house)
+    window = desk(java_script_enabled=scripts)
+    window.sign_in(people["admin"])
+    page = window.open(path)
+    submit = "dialog button[type=submit]" if scripts else ".panel--ask button[type=submit]"
+    page.click("#apply")
+    panel.change(1, status="confirmed")
+    page.click(submit)
+    page.wait_for_selector("text=Nothing was applied")
+    page.click(submit)
+    page.wait_for_url(lambda url: "/reconciliation/runs/" in url and path not in url)
+    (again,) = reconciliation.runs(reconciliation.RunFilter(status="pending")).items
+    assert again.dry_run
+    reconciliation.run(again.id)
+    page = window.open(f"/reconciliation/runs/{again.id}")
+    page.click("#apply")
+    page.click(submit)
+    page.wait_for_url(lambda url: str(again.id) not in url)
+    (applied,) = reconciliation.runs(reconciliation.RunFilter(status="pending")).items
+    reconciliation.run(applied.id)
+    assert reconciliation.get(applied.id).status == "success"
