@@ -39,7 +39,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run with its figures, None unless it has ended well; without a `home` of the whole account."""
+    """A run with its figures, None unless it has ended well; no `home`: of the whole account."""
 
     run: ReconciliationLog
     home: Property | None
