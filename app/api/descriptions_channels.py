@@ -110,6 +110,7 @@ CHANNELS: dict[str, Operation] = {
         key("property_id"),
         key("room_type_id"),
         key("reservation_id"),
+        key("run_id"),
         word("external_id"),
         *order_by(*discrepancy_lists.SORTS),
     ),

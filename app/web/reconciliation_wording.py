@@ -60,6 +60,9 @@ MESSAGES = {
     reconciliation.NO_CREDITS: _l(
         "The credits of these five minutes at Beds24 are spent; it goes on with the next ones"
     ),
+    reconciliation.MORE_BY_NOW: _l(
+        "Interrupted, and by now it would cancel or move what nobody has agreed to"
+    ),
     CLEANUP_FAILED: _l("Clearing up orphaned PIN jobs failed; the next run does it again"),
     "An internal error ended the run": _l("An internal error ended it"),
 }
@@ -105,7 +108,9 @@ def failure(error_kind: str | None, kind: str) -> str:
 def why(run: ReconciliationLog) -> str:
     """One line about a run that did not go well; empty for one that did."""
     if run.status == RunStatus.FAILED:
-        return failure(run.error_kind, run.kind) or message(run) or _("An internal error ended it")
+        known = MESSAGES.get(run.message or "")
+        cause = failure(run.error_kind, run.kind) if known is None else str(known)
+        return cause or message(run) or _("An internal error ended it")
     if run.status != RunStatus.SUCCESS:
         return ""
     said = [left_alone(run.kind, run.errors)] if run.errors else []

@@ -346,6 +346,25 @@ def test_the_brake_of_beds24(admin: FlaskClient, panel: Panel) -> None:
     assert "Check in Beds24 first" in refused.text
 
 
+def test_a_resumed_run_that_would_do_more_asks_again(admin: FlaskClient, panel: Panel) -> None:
+    item = {"action": "cancel", "external_id": "1", "from": {"status": "confirmed"}, "to": None}
+    plan = {"counts": {"cancel": 1}, "stopped": False, "items": [item], "more": 0}
+    row = make_run(
+        NOON,
+        kind=BOOKINGS,
+        status="failed",
+        error_kind="stopped",
+        message=reconciliation.MORE_BY_NOW,
+        plan=plan,
+        plan_hash="abc",
+    )
+    page = admin.get(f"/reconciliation/runs/{row.id}")
+    assert "by now it would cancel or move what nobody has agreed to Look at what is left" in (
+        plain(page)
+    )
+    assert 'id="apply"' in page.text
+
+
 def test_the_number_of_statements_does_not_grow(
     staff: FlaskClient, panel: Panel, clock: Clock, statements: Statements
 ) -> None:
