@@ -25,13 +25,21 @@ from app.models import (
     RoomType,
     VendorState,
 )
-from app.services import channel_completeness, channel_status, event_desk, rate_limits
+from app.models.reconciliation import RUN_KINDS
+from app.services import (
+    channel_completeness,
+    channel_status,
+    event_desk,
+    rate_limits,
+    reconciliation_views,
+)
 from app.services.channel_completeness import Completeness
 from app.services.channel_status import Depths
 from app.services.channel_units import BEDS24
 from app.services.event_rows import OUTBOUND
 from app.services.list_search import natural
 from app.services.rate_limits import Meter
+from app.services.reconciliation_views import Stand
 from app.transaction import transaction
 
 #: a channel that is read on schedule and has not been read for this long has gone quiet
@@ -126,7 +134,7 @@ class Board:
     """One connection with everything that can be mapped, by kind, what is missing first.
 
     `meter` is what its account may still ask of the channel; the message that waits longest to go
-    out came at `oldest_out`.
+    out came at `oldest_out`; `runs` says of each kind of run how it stands.
     """
 
     card: Card
@@ -134,6 +142,7 @@ class Board:
     waiting: Sequence[Waiting]
     meter: Meter | None = None
     oldest_out: datetime | None = None
+    runs: Sequence[Stand] = ()
 
     def missing(self, mapping_type: str) -> int:
         return sum(not each.is_mapped for each in self.entries.get(mapping_type, ()))
@@ -187,7 +196,8 @@ def board(channel_property_id: UUID) -> Board:
                 ChannelEvent.status.in_(channel_status.OPEN),
             )
         )
-    return Board(found, entries, waiting, meter, oldest)
+        runs = _runs(found.connection)
+    return Board(found, entries, waiting, meter, oldest, runs)
 
 
 def mapping_of(channel_property_id: UUID, mapping_id: UUID) -> ChannelMapping:
@@ -243,6 +253,17 @@ def _cards(session: Session, *where: ColumnElement[bool]) -> list[Card]:
     return [
         Card(one, house, depths[one.id], complete[one.id], vendor) for one, house, vendor in rows
     ]
+
+
+def _runs(connection: ChannelProperty) -> list[Stand]:
+    """Each kind of run with this channel, of this property where runs have one."""
+    kinds = [kind for kind in RUN_KINDS if kind.startswith(connection.channel_name)]
+    found = {
+        (each.kind, each.property_id): each
+        for each in reconciliation_views.stands([connection.property_id])
+    }
+    own = connection.property_id if connection.channel_name == BEDS24 else None
+    return [found.get((kind, own), Stand(kind, own)) for kind in kinds]
 
 
 def _rooms(

@@ -13,17 +13,19 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from app import clock
+from app.domain import service_targets
 from app.domain.measures import BUCKETS, GAUGE, MEASURES, label_text, labels_of
+from app.domain.service_targets import Share
 from app.models import MetricPoint
 from app.queue import telemetry
 from app.queue.registry import MAINTENANCE
 from app.queue.telemetry import Telemetry
-from app.services import metric_stocks, service_levels
+from app.services import metric_stocks, reconciliation_reports, service_levels
 from app.services.event_rows import INBOUND, OUTBOUND
 from app.services.figures import GOOD
 from app.services.metric_points import CATCH_UP, LATE, Point, minute_of
 from app.services.metric_stocks import Stock
-from app.services.service_levels import PinLevel
+from app.services.service_levels import Levels, PinLevel
 from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -34,11 +36,13 @@ Window = Mapping[str, Mapping[str, Point]]
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 SLOWEST: Final = 10
+LEVEL_DAYS: Final = 7
 _COUNTED: Final = sorted(name for name, each in MEASURES.items() if each.kind != GAUGE)
 
 
 def summary() -> Json:
-    """How things stand, and how the last hour and the last 24 hours went (MON-01…08).
+    """How things stand, whether we kept what we promise in the last seven days, and how the last
+    hour and the last 24 hours went (MON-01…08).
 
     Times are in seconds, shares between 0 and 1; None where nothing was measured. Hours further
     back than the current one count whole, so the day begins on an hour.
@@ -49,10 +53,12 @@ def summary() -> Json:
         stocks = metric_stocks.stocks(session, now)
         last = session.scalar(select(func.max(MetricPoint.at)).where(MetricPoint.step == "minute"))
         pins = {span: service_levels.pin_level(session, now - span, now) for span in (HOUR, DAY)}
+        levels = service_levels.levels(LEVEL_DAYS, cron=reconciliation_reports.schedule())
         windows = {span: _window(session, now, span, _cut(now, last)) for span in (HOUR, DAY)}
     return {
         "generated_at": now,
         **_standing(stocks, redis),
+        "service_levels": _promises(levels),
         "last_hour": _figures(windows[HOUR], pins[HOUR]),
         "last_24h": _figures(windows[DAY], pins[DAY]),
     }
@@ -167,6 +173,46 @@ def _standing(stocks: Sequence[Stock], redis: Telemetry | None) -> Json:
             "memory_limit_bytes": redis.memory_limit if redis else None,
         },
     }
+
+
+def _promises(levels: Levels) -> Json:
+    """The service levels with their targets and whether they are kept: met, near, missed or
+    unknown."""
+    pins, oldest = levels.pins, levels.oldest_event
+    return {
+        "days": levels.days,
+        "pins": {
+            "on_time": pins.on_time,
+            "late": pins.late,
+            "never": pins.never,
+            **_share(pins.share, service_targets.PINS),
+        },
+        "left_behind": {
+            "count": levels.left_behind,
+            "still_open": levels.still_open,
+            "target": 0,
+            "verdict": service_targets.left_behind(levels.left_behind),
+        },
+        "events": {
+            "done": levels.events_done,
+            "failed": levels.events_failed,
+            **_share(levels.event_share, service_targets.EVENTS),
+        },
+        "oldest_event": {
+            "seconds": None if oldest is None else oldest.total_seconds(),
+            "target": service_targets.OLDEST[0].total_seconds(),
+            "verdict": service_targets.oldest(oldest),
+        },
+        "reconciliation": {
+            "due": levels.runs_due,
+            "on_time": levels.runs_on_time,
+            **_share(levels.run_share, service_targets.RUNS),
+        },
+    }
+
+
+def _share(share: float | None, target: Share) -> Json:
+    return {"share": share, "target": target.target, "verdict": target.verdict(share)}
 
 
 def _figures(window: Window, pins: PinLevel) -> Json:

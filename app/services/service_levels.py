@@ -113,16 +113,17 @@ class Levels:
         return self.runs_on_time / self.runs_due if self.runs_due else None
 
 
-def levels(days: int = 7, property_id: UUID | None = None, *, cron: str) -> Levels:
+def levels(days: int = 7, property_id: UUID | None = None, *, cron: str | None) -> Levels:
     """How the last `days` went, at one property or all of them, in five statements.
 
-    `cron` (UTC) is when the run with Stays is due; runs concern every property.
+    `cron` (UTC) is when the run with Stays is due, None when it never is; runs concern every
+    property.
     """
     now = clock.utcnow()
     since = now - timedelta(days=days)
     with transaction() as session:
         done, failed, oldest = _events(session, since, property_id)
-        due, on_time = _runs(session, cron, since, now)
+        due, on_time = (0, 0) if cron is None else _runs(session, cron, since, now)
         left, opening = left_behind(session, now, property_id)
         return Levels(
             days=days,

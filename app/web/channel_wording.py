@@ -27,6 +27,13 @@ ANCHORS = {
     "rates": "rates",
     "property": "rooms",
 }
+#: what each kind of run compares
+RUNS = {
+    "stays": _l("Bookings"),
+    "beds24_bookings": _l("Bookings"),
+    "beds24_availability": _l("Free units"),
+    "beds24_rates": _l("Prices"),
+}
 THING = {
     "room_type": _l("Room type"),
     "room": _l("Room"),

@@ -18,8 +18,6 @@ from app.web.sessions import role_required
 bp = Blueprint("figures", __name__, url_prefix="/figures")
 
 SPANS: Final = {Span.DAY: _l("24 hours"), Span.WEEK: _l("7 days"), Span.MONTH: _l("30 days")}
-#: when the run with Stays is due if nobody says otherwise
-USUAL: Final = "*/30 * * * *"
 
 
 @bp.get("")
@@ -33,9 +31,8 @@ def index() -> ResponseReturnValue:
     if (same := unchanged(version)) is not None:
         return same
     zone, property_id = navigation.timezone(), navigation.property_id()
-    levels = service_levels.levels(
-        span.days, property_id, cron=reconciliation_reports.schedule() or USUAL
-    )
+    cron = reconciliation_reports.schedule()
+    levels = service_levels.levels(span.days, property_id, cron=cron)
     readings = figure_readings.read(span, zone, property_id)
     return render(
         "figures/index.html",

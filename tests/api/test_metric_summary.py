@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,10 @@ from app.queue.registry import QUEUES
 from app.services import metric_points, metric_summary
 from tests.api.conftest import Call, Headers
 from tests.conftest import Clock
+from tests.events import make_event
+from tests.factories import make_accommodation, make_lock, make_property, make_stay
 from tests.measuring import own_meters
+from tests.web.scenes import make_credential
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +154,39 @@ def test_without_redis_the_rows_speak(
     assert found["redis"] == {"connected": False, "memory_bytes": None, "memory_limit_bytes": None}
     assert found["pool"] == {"size": None, "open": None, "in_use": None}
     assert found["last_hour"]["events"]["done"] == 3
+
+
+def test_the_promises_with_their_targets(api: Call, clock: Clock) -> None:
+    house = make_property()
+    for number in range(3):
+        begun = clock.now - timedelta(hours=2)
+        stay = make_stay(
+            make_accommodation(house), check_in=begun, created_at=begun - timedelta(days=1)
+        )
+        if number:
+            at = begun - timedelta(hours=1)
+            make_credential(stay, make_lock().id, installed_at=at, first_installed_at=at)
+    make_event("done", house=house)
+    make_event("received", house=house, received_at=clock.now - timedelta(minutes=6))
+    found = read(api)["service_levels"]
+    assert found["days"] == 7
+    assert found["pins"] == {
+        "on_time": 2,
+        "late": 0,
+        "never": 1,
+        "share": pytest.approx(2 / 3),
+        "target": 0.99,
+        "verdict": "missed",
+    }
+    assert found["left_behind"] == {
+        "count": 0,
+        "still_open": 0,
+        "target": 0,
+        "verdict": "met",
+    }
+    assert (found["events"]["share"], found["events"]["verdict"]) == (1.0, "met")
+    assert found["oldest_event"] == {"seconds": 360.0, "target": 300.0, "verdict": "near"}
+    assert (found["reconciliation"]["share"], found["reconciliation"]["verdict"]) == (
+        None,
+        "unknown",
+    )

@@ -18,6 +18,7 @@ from app.models import (
     AuditEntry,
     ChannelEvent,
     ChannelProperty,
+    ReconciliationLog,
     VendorState,
 )
 from app.services import beds24_connections, channel_invites, channel_properties, rate_limits
@@ -346,3 +347,42 @@ def test_the_page_says_what_waits_to_go_out_and_what_it_may_cost(
     assert "84 of 100 left new ones at 09:05:00" in said
     rate_limits.block(one.id, clock.now + timedelta(minutes=1))
     assert "Beds24 asked us to wait until 09:01:00" in said_on(admin.get(f"/channels/{one.id}"))
+
+
+def test_the_page_says_how_each_kind_of_run_ended(admin: FlaskClient, clock: Clock) -> None:
+    house = make_property()
+    one, other = connect(house), connect(make_property(), "51002")
+    page = said_on(admin.get(f"/channels/{one.id}"))
+    assert "Last runs Bookings never Free units never Prices never" in page
+    start = clock.now - timedelta(minutes=30)
+    with transaction() as session:
+        for kind, status, minutes in (
+            ("beds24_bookings", "success", 9),
+            ("beds24_bookings", "failed", 5),
+            ("beds24_rates", "success", 1),
+        ):
+            begun = start + timedelta(minutes=10 - minutes)
+            session.add(
+                ReconciliationLog(
+                    kind=kind,
+                    property_id=house.id,
+                    status=status,
+                    started_at=begun,
+                    completed_at=begun,
+                    duration=0,
+                )
+            )
+    page = said_on(admin.get(f"/channels/{one.id}"))
+    assert "Bookings Failed 10 Mar 2026, 08:35:00 (25 min ago) See the run : Bookings" in page
+    assert "Free units never" in page
+    assert "Prices Success 10 Mar 2026, 08:39:00" in page
+    assert "Bookings never" in said_on(admin.get(f"/channels/{other.id}"))
+
+
+def test_what_is_mapped_is_said_in_percent(admin: FlaskClient, clock: Clock) -> None:
+    house = make_property()
+    rooms = [make_accommodation(house) for _ in range(6)]
+    one = connect(house)
+    for n, room in enumerate(rooms[:5], start=1):
+        map_to(one, "room", room.id, f"610011:{n}")
+    assert "5 / 6 · 83.3%" in said_on(admin.get("/channels"))
