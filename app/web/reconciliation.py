@@ -117,6 +117,7 @@ def _index(status: int = 200, *, notice: str = "", text: str = "") -> ResponseRe
         **context,
         starters=reconciliation_views.starters([row for row in shown if row is not None]),
         houses=kinds.property_names(),
+        zone_of=kinds.zone_of,
         shows=SHOWS,
         limits=LIMITS,
         notice=notice,

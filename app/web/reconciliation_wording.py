@@ -195,9 +195,11 @@ def unconnected(property_id: UUID | None) -> str:
     return _("This property is not connected to Beds24")
 
 
-def after(plan: Mapping[str, Any]) -> str:
-    """What a plan means for guests and doors, as one sentence."""
+def after(plan: Mapping[str, Any], kind: str) -> str:
+    """What a plan means for guests and doors, as one sentence; empty when it was not counted."""
     said = consequences(plan)
+    if "consequences" not in plan and kind not in CALENDARS:
+        return ""
     if said:
         return _("%(consequences)s.", consequences=", ".join(said))
     return _("No PIN changes and no room becomes free.")

@@ -19,7 +19,7 @@ from app.config import ROOT
 from app.domain import calendar_comparison
 from app.integrations import errors
 from app.integrations.errors import CreditsSpent, Unreachable
-from app.models import Reservation
+from app.models import Property, Reservation
 from app.models.reconciliation import RUN_KINDS
 from app.services import reconciliation, reconciliation_rows
 from app.transaction import transaction
@@ -121,6 +121,11 @@ def test_one_property_of_several(staff: FlaskClient, panel: Panel) -> None:
     assert "Properties 2" in words
     assert "Changed today 7" in words
     assert "The credits at Beds24 did not suffice for one reading in an hour" in words
+    with transaction() as session:
+        session.get_one(Property, second.home.id).timezone = "Europe/Lisbon"
+    words = plain(staff.get("/reconciliation?kind=beds24_bookings"))
+    assert f"Today 08:52 {first.home.name}" in words
+    assert f"Today 11:53 {second.home.name}" in words  # its own clock
     alone = plain(staff.get(f"/reconciliation?kind=beds24_bookings&property={first.home.id}"))
     assert "Beds24 bookings Success" in alone
     assert "Changed today 3" in alone
@@ -363,6 +368,7 @@ def test_a_resumed_run_that_would_do_more_asks_again(admin: FlaskClient, panel: 
         plain(page)
     )
     assert 'id="apply"' in page.text
+    assert "No PIN changes" not in page.text  # nobody has counted
 
 
 def test_the_number_of_statements_does_not_grow(
