@@ -33,54 +33,30 @@ def looked_at(page: Page, name: str) -> None:
         page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "look"),
-    [
-        ("wide", {"viewport": {"width": 1280, "height": 900}}),
-        ("phone", {"viewport": PHONE, "color_scheme": "dark", "locale": "pt-BR"}),
-    ],
-    ids=["wide", "phone-dark-pt"],
-)
-def test_every_kind_can_be_looked_at(
-    desk: Desks,
-    people: dict[str, User],
-    clock: Clock,
-    panel: Panel,
-    name: str,
-    look: dict[str, object],
+def test_bookings_in_a_wide_window(
+    desk: Desks, people: dict[str, User], clock: Clock, panel: Panel
 ) -> None:
-    window = desk(**look)
-    window.sign_in(people["admin"])
-    looked_at(window.open("/reconciliation?kind=beds24_rates"), f"{name}-unconnected")
     house = bookings_differ(panel, clock)
-    bookings = dry_run("beds24_bookings", house)
-    looked_at(window.open("/reconciliation?kind=beds24_bookings"), f"{name}-bookings")
-    looked_at(window.open(bookings), f"{name}-plan")
-    page = window.page
+    window = desk(viewport={"width": 1280, "height": 900})
+    window.sign_in(people["admin"])
+    looked_at(window.open("/reconciliation?kind=beds24_bookings"), "bookings")
+    page = window.open(dry_run("beds24_bookings", house))
+    looked_at(page, "plan")
     page.click("#apply")
     page.wait_for_selector("dialog[open]")
-    looked_at(page, f"{name}-apply")
+    looked_at(page, "apply")
 
 
-@pytest.mark.parametrize(
-    ("name", "look"),
-    [
-        ("wide", {"viewport": {"width": 1280, "height": 900}}),
-        ("phone", {"viewport": PHONE, "color_scheme": "dark", "locale": "pt-BR"}),
-    ],
-    ids=["wide", "phone-dark-pt"],
-)
-def test_plans_of_nights_can_be_looked_at(
-    desk: Desks, people: dict[str, User], panel: Panel, name: str, look: dict[str, object]
+def test_nights_on_a_dark_phone_in_portuguese(
+    desk: Desks, people: dict[str, User], panel: Panel
 ) -> None:
-    house = nights_differ(panel)
-    window = desk(**look)
+    window = desk(viewport=PHONE, color_scheme="dark", locale="pt-BR")
     window.sign_in(people["staff"])
-    for kind in ("beds24_availability", "beds24_rates"):
-        looked_at(window.open(dry_run(kind, house)), f"{name}-{kind}")
-    row = run("beds24_rates", house)
-    looked_at(window.open(f"/reconciliation/runs/{row.id}"), f"{name}-run")
-    looked_at(window.open("/reconciliation?kind=beds24_rates"), f"{name}-rates")
+    looked_at(window.open("/reconciliation?kind=beds24_rates"), "unconnected")
+    house = nights_differ(panel)
+    looked_at(window.open(dry_run("beds24_availability", house)), "units")
+    run("beds24_rates", house)
+    looked_at(window.open("/reconciliation?kind=beds24_rates"), "rates")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
