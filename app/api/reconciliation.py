@@ -69,7 +69,7 @@ def create() -> ResponseReturnValue:
     opened = reconciliation.start_all(
         new.kind,
         trigger="manual",
-        requested_by=actor().user_id,
+        actor=actor(),
         since=new.since,
         property_id=new.property_id,
         dry_run=new.dry_run,
@@ -82,5 +82,5 @@ def create() -> ResponseReturnValue:
 def apply(run_id: UUID) -> ResponseReturnValue:
     """Apply the plan of a dry or a stopped run; 409 when the world has changed (DECISIONS 7)."""
     plan_hash = body(Application).plan_hash
-    started = reconciliation.apply(run_id, plan_hash, requested_by=actor().user_id)
+    started = reconciliation.apply(run_id, plan_hash, actor=actor())
     return jsonify(runId=str(started)), 202

@@ -21,14 +21,9 @@ from app.models import ChannelProperty, ReconciliationLog
 from app.models.reconciliation import DEEP_KINDS, RUN_KINDS
 from app.queue import client as queue
 from app.queue.interrupts import OutOfTime
-from app.services import (
-    leases,
-    rate_limits,
-    reconciliation_kinds,
-    reconciliation_rows,
-    vendors,
-)
+from app.services import leases, rate_limits, reconciliation_kinds, reconciliation_rows, vendors
 from app.services import reconciliation_turns as turns
+from app.services.audit import Actor
 from app.services.channel_accounts import BEDS24
 from app.services.reconciliation_kinds import Comparison, NotOurs, Plan, Tally
 from app.services.reconciliation_reports import RunFilter, get, next_run, overview, runs, status
@@ -72,7 +67,7 @@ def start(
     kind: str,
     *,
     trigger: str,
-    requested_by: UUID | None = None,
+    actor: Actor | None = None,
     since: datetime | None = None,
     property_id: UUID | None = None,
     dry_run: bool = False,
@@ -81,7 +76,7 @@ def start(
     return start_all(
         kind,
         trigger=trigger,
-        requested_by=requested_by,
+        actor=actor,
         since=since,
         property_id=property_id,
         dry_run=dry_run,
@@ -92,7 +87,7 @@ def start_all(
     kind: str,
     *,
     trigger: str,
-    requested_by: UUID | None = None,
+    actor: Actor | None = None,
     since: datetime | None = None,
     property_id: UUID | None = None,
     dry_run: bool = False,
@@ -104,15 +99,15 @@ def start_all(
     for a kind or start that cannot be.
     """
     _check(kind, since, property_id)
-    fields = {"trigger": trigger, "requested_by": requested_by, "since": since, "dry_run": dry_run}
+    fields = {"trigger": trigger, "actor": actor, "since": since, "dry_run": dry_run}
     return _open_each(kind, property_id, **fields)
 
 
-def start_deep(channel: str, *, trigger: str, requested_by: UUID | None = None) -> list[UUID]:
+def start_deep(channel: str, *, trigger: str, actor: Actor | None = None) -> list[UUID]:
     """Compare all that is active with a channel, for a report and nothing else; the ids of the
     runs, with Beds24 one for each connected property. Raises Conflict, Unavailable as `start_all`.
     """
-    return _open_each(f"{channel}_deep", None, trigger=trigger, requested_by=requested_by)
+    return _open_each(f"{channel}_deep", None, trigger=trigger, actor=actor)
 
 
 def run(run_id: UUID) -> None:
@@ -144,7 +139,7 @@ def run(run_id: UUID) -> None:
             raise
 
 
-def apply(run_id: UUID, plan_hash: str, *, requested_by: UUID | None = None) -> UUID:
+def apply(run_id: UUID, plan_hash: str, *, actor: Actor | None = None) -> UUID:
     """Apply the plan of a dry run or of a run the brake has stopped; the id of the new run.
 
     The channel is read again: Conflict when it, or we, have moved on since (DECISIONS 7), or when
@@ -182,7 +177,7 @@ def apply(run_id: UUID, plan_hash: str, *, requested_by: UUID | None = None) -> 
         planned.kind,
         property_id=planned.property_id,
         trigger="manual",
-        requested_by=requested_by,
+        actor=actor,
         since=planned.since if comparison.channel == BEDS24 else planned.last_run_at,
         plan_hash=plan_hash,
     )
@@ -230,7 +225,7 @@ def _check(kind: str, since: datetime | None, property_id: UUID | None) -> None:
         raise Invalid.field("since", "must be a moment in the past, with its time zone")
 
 
-def _open_each(kind: str, property_id: UUID | None, **fields: object) -> list[UUID]:
+def _open_each(kind: str, property_id: UUID | None, **fields: Any) -> list[UUID]:
     places: list[UUID | None] = [None]
     if reconciliation_kinds.channel_of(kind) == BEDS24:
         places = [each.property_id for each in turns.readable(property_id)]
@@ -243,7 +238,7 @@ def _open_each(kind: str, property_id: UUID | None, **fields: object) -> list[UU
     return ids
 
 
-def _open(kind: str, **fields: object) -> UUID | None:
+def _open(kind: str, **fields: Any) -> UUID | None:
     with transaction() as session:
         run_id = reconciliation_rows.open_run(session, kind, **fields)
         if run_id is None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.domain.retries import RECONCILIATION
 from app.domain.states import RunStatus
-from app.models import Property, ReconciliationFailure, ReconciliationLog, User
+from app.models import Property, ReconciliationFailure, ReconciliationLog
 from app.queue import client as queue
 from app.runtime import settings
 from app.services import alerts, audit, figures
@@ -100,8 +100,13 @@ def agreed_plan(work: Work) -> Mapping[str, Any]:
     return plan or {}
 
 
-def open_run(session: Session, kind: str, **fields: Any) -> UUID | None:
-    """Insert the pending row; None when another run of this kind and property holds the place."""
+def open_run(
+    session: Session, kind: str, *, actor: Actor | None = None, **fields: Any
+) -> UUID | None:
+    """Insert the pending row; None when another run of this kind and property holds the place.
+    `actor` is who asks for it; without one a run that is not the schedule's is an operator's."""
+    if actor is not None:
+        fields["requested_by"] = actor.user_id
     close_stale(session, kind)
     if not fields.get("dry_run"):
         # This run does what a retry would have done.
@@ -122,15 +127,14 @@ def open_run(session: Session, kind: str, **fields: Any) -> UUID | None:
         .returning(ReconciliationLog.id)
     )
     if run_id is not None and fields.get("trigger") in ("manual", "command"):
-        _tell_who(session, run_id, kind, fields)
+        _tell_who(session, run_id, kind, fields, actor or Actor("command line"))
     return run_id
 
 
-def _tell_who(session: Session, run_id: UUID, kind: str, fields: Mapping[str, Any]) -> None:
+def _tell_who(
+    session: Session, run_id: UUID, kind: str, fields: Mapping[str, Any], actor: Actor
+) -> None:
     """The audit entry of a run that somebody asked for."""
-    user_id: UUID | None = fields.get("requested_by")
-    user = session.get(User, user_id) if user_id is not None else None
-    actor = Actor(user.email if user is not None else "command line", user_id)
     after = {"kind": kind} | {
         name: plain(fields[name])
         for name in ("property_id", "since", "dry_run")

@@ -41,9 +41,7 @@ def create() -> ResponseReturnValue:
     """Compare now; 409 while that is under way, 503 when the channel is not connected."""
     channel = "beds24" if request.form.get("channel") == "beds24" else "stays"
     try:
-        ids = reconciliation.start_deep(
-            channel, trigger="manual", requested_by=current_actor().user_id
-        )
+        ids = reconciliation.start_deep(channel, trigger="manual", actor=current_actor())
     except Conflict:
         return _index(409, _("This comparison is under way already"))
     except Unavailable:

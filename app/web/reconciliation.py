@@ -56,7 +56,7 @@ def run() -> ResponseReturnValue:
         opened = reconciliation.start_all(
             kind,
             trigger="manual",
-            requested_by=current_actor().user_id,
+            actor=current_actor(),
             property_id=list_args.key(request.form, "property_id"),
             dry_run=dry_run,
         )
@@ -242,7 +242,7 @@ def apply(run_id: UUID) -> ResponseReturnValue:
         started = reconciliation.apply(
             run_id,
             request.form.get("plan_hash", ""),
-            requested_by=current_actor().user_id,
+            actor=current_actor(),
         )
     except Conflict as refused:
         again = refused.message == reconciliation.WORLD_CHANGED

@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from app.errors import Unavailable
-from app.models import ReconciliationLog
+from app.models import AuditEntry, ReconciliationLog
 from app.services import channel_accounts, vendors
 from app.transaction import transaction
 from tests.api.conftest import Call, Headers
@@ -97,6 +98,9 @@ def test_starting_a_run(app: Flask, api: Call, connected: None) -> None:
     row = reload(ReconciliationLog(id=answer.json["runId"]))
     assert (row.status, row.trigger, row.dry_run) == ("pending", "manual", True)
     assert row.requested_by is not None
+    with transaction() as session:
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "start")).one()
+    assert (entry.actor_id, entry.ip) == (row.requested_by, "127.0.0.1")
     again = api("POST", "/reconciliation/runs", {"kind": "stays"})
     assert again.status_code == 409
     assert api("GET", "/reconciliation/status").status_code == 200

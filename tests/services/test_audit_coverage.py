@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import select
 
 from app.models import AuditEntry, ReconciliationLog
 from app.services import audit_names, reconciliation_rows
+from app.services.audit import Actor
 from app.transaction import transaction
 from tests.conftest import Clock
 from tests.factories import make_user
@@ -49,18 +51,19 @@ def test_a_pin_that_never_left_us_is_not_told_as_removed(door: Door) -> None:
 
 
 def test_a_run_that_somebody_started_names_them(app: Flask, clock: Clock) -> None:
-    ruth = make_user("admin", email="ruth@example.org")
+    user = make_user("admin", email="ruth@example.org")
+    ruth = Actor(user.email, user.id, user.role, "10.0.0.7")
 
-    def opened(**fields: object) -> ReconciliationLog:
+    def opened(**fields: Any) -> ReconciliationLog:
         with transaction() as session:
             run_id = reconciliation_rows.open_run(session, "stays", **fields)
             row = session.get_one(ReconciliationLog, run_id)
             row.status = "success"
         return row
 
-    by_hand = opened(trigger="manual", requested_by=ruth.id, dry_run=True)
+    by_hand = opened(trigger="manual", actor=ruth, dry_run=True)
     clock.move(seconds=1)
-    applied = opened(trigger="manual", requested_by=ruth.id, plan_hash="x")
+    applied = opened(trigger="manual", actor=ruth, plan_hash="x")
     clock.move(seconds=1)
     typed = opened(trigger="command")
     opened(trigger="schedule")
@@ -70,4 +73,6 @@ def test_a_run_that_somebody_started_names_them(app: Flask, clock: Clock) -> Non
         ("ruth@example.org", "apply", str(applied.id)),
         ("command line", "start", str(typed.id)),
     ]
-    assert entries("reconciliation_run")[0].after == {"kind": "stays", "dry_run": True}
+    first = entries("reconciliation_run")[0]
+    assert (first.ip, first.after) == ("10.0.0.7", {"kind": "stays", "dry_run": True})
+    assert by_hand.requested_by == user.id

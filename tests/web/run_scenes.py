@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -103,8 +102,8 @@ def nights_differ(panel: Panel) -> House:
     return house
 
 
-def dry_run(kind: str, house: House, requested_by: UUID | None = None) -> str:
+def dry_run(kind: str, house: House) -> str:
     """The path of a dry run that has ended."""
-    row = run(kind, house, trigger="manual", dry_run=True, requested_by=requested_by)
+    row = run(kind, house, trigger="manual", dry_run=True)
     assert row.status == "success", (row.error_kind, row.message)
     return f"/reconciliation/runs/{row.id}"
