@@ -32,7 +32,7 @@ LETS_IN = {
     "proof": {"channel"},
 }
 #: who need not ask at pages (True), and who not elsewhere: the other one with such means does
-UNASKED = {True: {"staff token", "metrics token"}, False: {"staff page"}}
+UNASKED = {True: {"staff token", "admin token", "metrics token"}, False: {"staff page"}}
 #: pages that answer with the way to sign in, because they are about signing in
 BACK_TO_THE_SIGN_IN = {"POST /logout", "GET /login/code", "POST /login/code"}
 #: what stands in an address where no UUID does
@@ -166,6 +166,12 @@ def test_the_rules_hold(app: Flask, name: str, monkeypatch: pytest.MonkeyPatch) 
         if found != wanted:
             wrong.append(f"{where}: {name} should be told {wanted!r} ({who}) and got {status}")
     assert wrong == []
+
+
+def test_a_bearer_token_opens_no_page(app: Flask) -> None:
+    for path in ("/", "/reservations", "/settings/users"):
+        answer = app.test_client().get(path, headers=with_token("admin"))
+        assert answer.location.startswith("/login")
 
 
 def test_the_proof_of_a_channel_opens_its_webhook(app: Flask) -> None:

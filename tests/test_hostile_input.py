@@ -56,7 +56,7 @@ def quickly_answered(browser: FlaskClient, path: str, headers: dict[str, str]) -
     return status
 
 
-@pytest.mark.parametrize("number", [0, 1, 4, 6, 7])
+@pytest.mark.parametrize("number", [0, 6, 7])
 def test_no_search_breaks_a_list(app: Flask, number: int) -> None:
     browser, token = in_browser(app, "admin"), with_token("admin")
     read = 0
