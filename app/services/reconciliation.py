@@ -27,7 +27,7 @@ from app.services.audit import Actor
 from app.services.channel_accounts import BEDS24
 from app.services.reconciliation_kinds import Comparison, NotOurs, Plan, Tally
 from app.services.reconciliation_reports import RunFilter, get, next_run, overview, runs, status
-from app.services.reconciliation_rows import Work
+from app.services.reconciliation_rows import Work, is_plan
 from app.transaction import transaction
 
 __all__ = [
@@ -184,12 +184,6 @@ def apply(run_id: UUID, plan_hash: str, *, actor: Actor | None = None) -> UUID:
     if opened is None:
         raise Conflict(RUNNING)
     return opened
-
-
-def is_plan(row: ReconciliationLog) -> bool:
-    """Whether the run has a plan that can be applied; one that was carried out names its errors
-    there and nothing else."""
-    return row.plan_hash is not None and "counts" in (row.plan or {})
 
 
 def queue_due(now: datetime) -> int:

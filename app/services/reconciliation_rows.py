@@ -76,6 +76,12 @@ def work_of(row: ReconciliationLog) -> Work:
     )
 
 
+def is_plan(row: ReconciliationLog) -> bool:
+    """Whether the run has a plan that can be applied; one that was carried out names its errors
+    there and nothing else."""
+    return row.plan_hash is not None and "counts" in (row.plan or {})
+
+
 def of(kind: str, property_id: UUID | None) -> tuple[ColumnElement[bool], ...]:
     """Runs of a kind, of one property or of the whole account."""
     return (
