@@ -14,6 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app.integrations.channels import ItemError
 from app.integrations.channels.fake import FakeChannel
 from app.integrations.errors import Unreachable
 from app.models import ComparisonReport, Property, ReconciliationLog, Reservation
@@ -206,6 +207,18 @@ def test_a_comparison_is_started_by_hand_and_followed(
     assert "data-poll" not in page.text
     assert "S1 Only at the channel" in plain(page)
     assert admin.post(PATH, data=fields | {"channel": "beds24"}).status_code == 503
+
+
+def test_what_could_not_be_read_is_named_by_its_run(admin: FlaskClient, stays: FakeChannel) -> None:
+    stays.errors.append(ItemError("S7", "check_out 2026-03-20 is not after check_in 2026-03-20"))
+    (run_id,) = reconciliation.start_deep("stays", trigger="manual")
+    reconciliation.run(run_id)
+    page = admin.get(f"{PATH}/{run_id}")
+    assert "The channel's copy could not be read 1" in plain(page)
+    assert f'href="/reconciliation/runs/{run_id}"' in page.text
+    named = plain(admin.get(f"/reconciliation/runs/{run_id}"))
+    assert "Everything at Stays" in named
+    assert "S7" in named
 
 
 def test_the_list_has_good_and_failed_ones(
