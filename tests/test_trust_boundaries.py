@@ -22,6 +22,7 @@ from app import config, logs
 from app.api import tokens
 from app.extensions import db
 from app.factory import create_app
+from app.integrations.notify import email as post
 from app.models import AuditEntry, UserSession
 from app.runtime import settings
 from app.services import passwords, user_links, users
@@ -99,6 +100,21 @@ def test_the_cookie_of_production(
     parts = {part.strip() for part in told.split(";")[1:]}
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= parts
     assert not [part for part in parts if part.startswith("Domain")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x0b"])
+def test_no_subject_brings_a_header_of_its_own(app: Flask, end: str) -> None:
+    letter = post.Email(
+        id="1",
+        subject=f"Room 1{end}Bcc: x@{EVIL}{end}{end}<b>",
+        text="text",
+        sender="desk@example.org",
+        recipients=("ana@example.org",),
+    )
+    raw = post.compose(letter).as_bytes()
+    head = raw.split(b"\n\n")[0]
+    assert b"\nBcc" not in head
+    assert raw.count(b"\n\n") == 1
 
 
 class TestSecretsOfOneDoorAtAnother:
