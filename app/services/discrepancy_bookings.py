@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +55,12 @@ _SAID = {
 }
 
 
+TOGETHER = (
+    "the booking differs in other things as well and is told as a whole: decide all of it "
+    "together, or take theirs of the rest first"
+)
+#: what telling a booking writes over, whatever it was told for
+WRITTEN = ("dates", "room", "amount", "currency", "guest")
 SETUP = "this is settled where it is set up: change one of the two, or dismiss it"
 
 
@@ -201,9 +207,12 @@ def accept_channel(session: Session, row: Discrepancy, reading: Reading, actor: 
         raise Conflict(f"{LABEL}'s cannot be taken: {applied.errors[0].reason}")
 
 
-def accept_pms(session: Session, row: Discrepancy) -> None:
+def accept_pms(
+    session: Session, row: Discrepancy, together: Collection[UUID] = frozenset()
+) -> None:
     """Owe the channel our stay as it is now; who sold it decides whether that may be (B24R-06).
 
+    The whole booking is told, so nothing else may be open about it but what is decided `together`.
     Raises Moved when our side is not what was shown, Conflict with every reason why not.
     """
     require_booking(row)
@@ -216,6 +225,8 @@ def accept_pms(session: Session, row: Discrepancy) -> None:
     if reasons:
         raise Conflict("; ".join(each.message for each in reasons))
     over = all(each.status in outbound.GONE for each in units)
+    if not over and booking_changes.as_booking(units[0]).owner is None:
+        _require_nothing_else(session, row, together)
     verb: outbound.Verb = "cancel" if over else "update"
     if row.kind == "missing":
         verb = "create"  # the id it had names nothing any more
@@ -225,6 +236,21 @@ def accept_pms(session: Session, row: Discrepancy) -> None:
         each.version += 1
     if outbound.booking_changed(session, units[0].id, verb) is None:
         raise Conflict(f"{LABEL} cannot be told: the property or the room is not connected")
+
+
+def _require_nothing_else(session: Session, row: Discrepancy, together: Collection[UUID]) -> None:
+    """Raises Conflict while the booking differs in what nobody has decided on."""
+    others = session.scalars(
+        select(Discrepancy.id).where(
+            Discrepancy.channel_property_id == row.channel_property_id,
+            Discrepancy.subject == row.subject,
+            Discrepancy.kind.in_(WRITTEN),
+            Discrepancy.status == "open",
+            Discrepancy.id != row.id,
+        )
+    )
+    if set(others) - set(together):
+        raise Conflict(TOGETHER)
 
 
 def against_telling(

@@ -134,7 +134,7 @@ def resolve_many(
         against = discrepancy_sales.against(nights)
         outcome.skipped += [Skipped(id_, why) for id_, why in against.items()]
         nights = [row for row in nights if row.id not in against]
-    order = _Order(verdict, said, actor)
+    order = _Order(verdict, said, actor, frozenset(row.id for row in due))
     for run in discrepancy_nights.runs(nights):
         _decide_run([row.id for row in run], order, outcome)
     for row in bookings:
@@ -190,6 +190,7 @@ class _Order:
     action: Action
     note: str | None
     actor: Actor
+    together: frozenset[UUID] = frozenset()  # what the same verdict decides
 
 
 def _decide_run(ids: Sequence[UUID], order: _Order, outcome: Outcome) -> None:
@@ -268,7 +269,7 @@ def _follow(
         return
     for row in rows:
         if order.action == "accept_pms":
-            discrepancy_bookings.accept_pms(session, row)
+            discrepancy_bookings.accept_pms(session, row, order.together)
         else:
             assert reading is not None
             discrepancy_bookings.accept_channel(session, row, reading, order.actor)

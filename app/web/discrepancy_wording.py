@@ -12,7 +12,12 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from app.domain.findings import Side
-from app.services import discrepancy_desk, discrepancy_nights
+from app.services import (
+    discrepancy_bookings,
+    discrepancy_desk,
+    discrepancy_nights,
+    discrepancy_sales,
+)
 from app.services.discrepancy_bookings import SETUP, Against
 from app.services.discrepancy_cards import Card
 from app.services.discrepancy_consequences import Consequences, ends
@@ -99,6 +104,17 @@ REFUSALS = {
     discrepancy_nights.NO_PRICE: AGAINST["no_price"],
     discrepancy_nights.NO_PRICE_THERE: AGAINST["no_price_there"],
     SETUP: AGAINST["setup"],
+    discrepancy_bookings.TOGETHER: _l(
+        "Beds24 is told the whole booking, and it differs in other things as well. Choose all of "
+        "them and decide them together, or take Beds24's of the rest first."
+    ),
+    discrepancy_sales.SOLD_THERE: _l(
+        "Beds24 has a booking of this night that is not counted here, and would sell its unit "
+        "again. Compare the bookings first."
+    ),
+    discrepancy_sales.UNKNOWN: _l(
+        "Beds24's bookings of this night cannot be read, so nobody knows whether a unit is sold."
+    ),
     "the discrepancy is resolved already": _l("Somebody was faster: it is resolved."),
     "the discrepancy is dismissed already": _l("Somebody was faster: it is dismissed."),
     "there is no stay of ours left to cancel": _l("There is no stay of ours left to cancel."),

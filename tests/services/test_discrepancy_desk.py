@@ -317,6 +317,20 @@ class TestKeepingOurs:
         assert (event.event_type, event.entity_internal_id) == ("pms.booking.update", stay.id)
         assert (the_one().status, the_one().action) == ("resolved", "accept_pms")
 
+    def test_what_nobody_has_decided_on_is_not_written_over(
+        self, house: House, stay: Reservation, beds24: Account
+    ) -> None:
+        """A price is ours to keep; the nights the guest has added are another question."""
+        here = own(stay)
+        price = found(house, "amount", here, amount="500.00", check_out="2026-03-24")
+        days = found(house, "dates", here, amount="500.00", check_out="2026-03-24")
+        with pytest.raises(Conflict, match="decide all of it together"):
+            desk.resolve(price.id, "accept_pms", actor=ANA)
+        assert events() == []
+        outcome = desk.resolve_many([price.id, days.id], "accept_pms", actor=ANA)
+        assert (outcome.resolved, outcome.skipped) == ([price.id, days.id], [])
+        assert len(events()) == 1
+
     def test_a_cancelled_stay_is_cancelled_there(self, house: House, stay: Reservation) -> None:
         here = own(stay, status="cancelled")
         row = found(house, "status", here, status="confirmed")
