@@ -11,13 +11,12 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, ColumnElement, DateTime, case, cast, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, DateTime, and_, case, cast, func, literal, or_, select
 
 from app import clock
 from app.domain.measures import BUCKETS, labels_of, percentile
 from app.models import MetricPoint
 from app.services import metric_points, service_levels
-from app.services.metric_points import Step
 from app.services.service_levels import PinLevel
 from app.transaction import transaction
 
@@ -25,7 +24,7 @@ from app.transaction import transaction
 Values = tuple[float | None, ...]
 
 SLOWEST: Final = 10
-_HALF_HOUR = timedelta(minutes=30)
+_HOUR = timedelta(hours=1)
 #: what the charts are drawn from, and the labels they tell apart; the others are added up
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "turnkey_queue_depth": ("queue",),
@@ -47,10 +46,11 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "turnkey_redis_memory_bytes": (),
     "turnkey_process_memory_bytes": (),
 }
+GAUGES: Final = NEEDED.keys() & metric_points.KEPT
 
 
 class Span(StrEnum):
-    """How far back a chart looks: 48 half hours, 7 days in three-hour slots, 30 days."""
+    """How far back a chart looks: 24 hours, 7 days in three-hour slots, 30 days."""
 
     DAY = "day"
     WEEK = "week"
@@ -59,11 +59,6 @@ class Span(StrEnum):
     @property
     def days(self) -> int:
         return {"day": 1, "week": 7, "month": 30}[self.value]
-
-    @property
-    def step(self) -> Step:
-        """Which points it is drawn from; minutes are kept for two days only."""
-        return "minute" if self is Span.DAY else "hour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +157,7 @@ def read(span: Span, timezone: str, property_id: UUID | None = None) -> Readings
             cell = Cell(int(number), float(total), float(low or 0), float(high or 0), timed)
             cells[name].setdefault(labels, {})[slot - 1] = cell
         pins = service_levels.pins_by_slot(edges, property_id)
-        routes = _routes(span, edges)
+        routes = _routes(edges)
     # A gauge is written each minute, whatever happens: where it is missing nobody measured.
     measured = {slot for slots in cells["turnkey_dead_letters"].values() for slot in slots}
     known = [slot in measured for slot in range(count)]
@@ -170,14 +165,13 @@ def read(span: Span, timezone: str, property_id: UUID | None = None) -> Readings
 
 
 def edges_of(span: Span, timezone: str, now: datetime) -> list[datetime]:
-    """The bounds of the slots, on the property's wall clock: half hours, every third hour from
-    midnight, midnights. The last slot is the one that `now` lies in."""
+    """The bounds of the slots: hours as they are kept; on the property's wall clock, every third
+    hour from midnight; midnights. The last slot is the one that `now` lies in."""
     zone = ZoneInfo(timezone)
     there = now.astimezone(zone)
     if span is Span.DAY:
-        begun = there.replace(minute=there.minute // 30 * 30, second=0, microsecond=0)
-        last = begun.astimezone(UTC) + _HALF_HOUR
-        return [last - _HALF_HOUR * back for back in range(48, -1, -1)]
+        last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + _HOUR
+        return [last - _HOUR * back for back in range(24, -1, -1)]
     hours = range(0, 24, 3) if span is Span.WEEK else (0,)
     days = [there.date() - timedelta(days=back) for back in range(span.days - 1, -2, -1)]
     bounds = sorted(
@@ -206,8 +200,19 @@ def _statement(span: Span, edges: Sequence[datetime]) -> Any:
             func.max(value),
             *(func.sum(row.buckets[index + 1]) for index in range(BUCKETS)),
         )
-        .where(row.name.in_(NEEDED), row.step == span.step, row.at >= edges[0], row.at < edges[-1])
+        .where(_rows(span), row.at >= edges[0], row.at < edges[-1])
         .group_by(row.name, "key", "slot")
+    )
+
+
+def _rows(span: Span) -> ColumnElement[bool]:
+    """Hours tell all but the extremes of a gauge; those come from minutes, as long as there are."""
+    row = MetricPoint
+    if span is not Span.DAY:
+        return and_(row.name.in_(NEEDED), row.step == "hour")
+    return or_(
+        and_(row.name.in_(GAUGES), row.step == "minute"),
+        and_(row.name.in_(NEEDED.keys() - GAUGES), row.step == "hour"),
     )
 
 
@@ -228,10 +233,10 @@ def _within(cells: Sequence[Cell], share: float) -> float | None:
     return percentile([sum(column) for column in zip(*timed, strict=True)], share)
 
 
-def _routes(span: Span, edges: Sequence[datetime]) -> list[Route]:
+def _routes(edges: Sequence[datetime]) -> list[Route]:
     """The slowest, by the time that 95 of 100 answers stayed within."""
     name = "turnkey_http_request_seconds"
-    points = metric_points.by_labels(name, edges[0], edges[-1], span.step)
+    points = metric_points.by_labels(name, edges[0], edges[-1], "hour")
     routes = [
         Route(labels_of(text).get("route", ""), point.count, point.p50, point.p95)
         for text, point in points.items()

@@ -11,6 +11,7 @@ from flask import Flask
 from app.domain.measures import BUCKETS, bucket_of
 from app.models import MetricPoint, User, VendorState
 from app.services import alerts
+from app.services.figure_readings import GAUGES
 from app.transaction import transaction
 from tests.browser.axe import findings
 from tests.browser.conftest import PHONE, Desk
@@ -22,22 +23,22 @@ Desks = Callable[..., Desk]
 
 @pytest.fixture
 def measured(app: Flask, clock: object) -> House:
-    """A house, six hours of measurements with a gap in them, a silent channel and a gone worker."""
+    """A house, hours of measurements with a gap in them, a silent channel and a gone worker."""
     house = busy_house(timezone="America/Sao_Paulo")
     make_connection(house.property, "stays")
     rows = []
-    for number in [*range(0, 150, 15), *range(240, 360, 15)]:
+    for number in [*range(0, 300, 60), *range(480, 900, 60)]:
         at = NOON - timedelta(minutes=number)
-        seconds = 0.05 * (1 + number % 7)
+        seconds = 0.05 * (1 + number // 60 % 7)
         buckets = [0] * BUCKETS
         buckets[bucket_of(seconds)] = 4
         for name, labels, total, count, timed in (
-            ("turnkey_dead_letters", "", number // 60, 1, None),
+            ("turnkey_dead_letters", "", number // 120, 1, None),
             ("turnkey_queue_depth", "queue=stays.inbound", number % 11, 1, None),
             ("turnkey_event_seconds", "source=stays,direction=inbound", seconds * 4, 4, buckets),
             (
                 "turnkey_event_tries_total",
-                f"source=stays,direction=inbound,outcome={'failed' if number % 4 else 'done'}",
+                f"source=stays,direction=inbound,outcome={'failed' if number % 240 else 'done'}",
                 4,
                 4,
                 None,
@@ -48,7 +49,7 @@ def measured(app: Flask, clock: object) -> House:
                 MetricPoint(
                     name=name,
                     labels=labels,
-                    step="minute",
+                    step="minute" if name in GAUGES else "hour",
                     at=at,
                     total=total,
                     count=count,
@@ -108,7 +109,7 @@ def test_numbers_come_and_go_beside_their_chart(
     page = window.open("/figures")
     page.click("#do-queues")
     page.wait_for_selector("#fig-queues tbody tr")
-    assert page.locator("#fig-queues tbody tr").count() == 48
+    assert page.locator("#fig-queues tbody tr").count() == 24
     assert page.locator("#fig-event-ends tbody").count() == 0
     page.click("#do-queues")
     page.wait_for_selector("#fig-queues tbody", state="detached")
