@@ -36,6 +36,7 @@ from app.services import (
     pin_delivery,
     pin_plan,
     pin_removal,
+    pin_warnings,
     room_assignment,
     vendors,
 )
@@ -255,7 +256,11 @@ def watch_deadlines(now: datetime) -> int:
     with transaction() as session:
         late_from = alert_settings.read(session).limits.span("pin_late")
         late = session.execute(
-            select(Reservation.id, Accommodation.name)
+            select(
+                Reservation.id,
+                Accommodation.name,
+                func.bool_or(PinJob.last_error_kind == "double_booked"),
+            )
             .join(Accommodation, Accommodation.id == Reservation.accommodation_id)
             .join(LockMapping, LockMapping.accommodation_id == Accommodation.id)
             .outerjoin(
@@ -279,11 +284,14 @@ def watch_deadlines(now: datetime) -> int:
                 PinJob.created_at <= now - timedelta(minutes=2),
                 ~_taken_off(),
             )
-            .distinct()
+            .group_by(Reservation.id, Accommodation.name)
             .order_by(Reservation.id)
             .limit(BATCH)
         ).all()
-        for reservation_id, room in late:
+        for reservation_id, room, is_double in late:
+            if is_double:  # told when it was planned, in words that help more
+                pin_warnings.double_booked(session, reservation_id)
+                continue
             alerts.raise_alert(
                 session,
                 "pin_late",

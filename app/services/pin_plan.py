@@ -27,7 +27,7 @@ from app.domain.states import (
 from app.domain.stay_windows import Window, plan_windows
 from app.models import Credential, PinJob, Reservation
 from app.models.columns import among
-from app.services import alerts, pin_alarms
+from app.services import alerts, pin_alarms, pin_warnings
 from app.services.pin_doors import Door, StayRow, claims, lock_doors, stays_at
 from app.services.pin_known import Known
 from app.services.pin_orders import BLOCKED, NewJobs, order_revoke
@@ -183,14 +183,7 @@ class _Work:
             job.status = PinJobStatus.FAILED
             job.next_attempt_at = None
             job.last_error, job.last_error_kind = BLOCKED["double_booked"], "double_booked"
-        alerts.raise_alert(
-            self.session,
-            "pin_late",
-            f"reservation:{stay.id}",
-            "critical",
-            "Room double-booked: the later booking gets no PIN",
-            "Move one of the two stays to a free room in the channel it came from.",
-        )
+        pin_warnings.double_booked(self.session, stay.id)
 
     def _keep_current(self, stay: StayRow, lock_id: UUID | None) -> Credential | None:
         """The credential on the door's present lock; all others go."""

@@ -32,6 +32,18 @@ def not_on_lock(session: Session, reservation_id: UUID | None) -> None:
     )
 
 
+def double_booked(session: Session, reservation_id: UUID) -> None:
+    """Another stay has the room: no PIN, and a person must know (DECISIONS 5)."""
+    alerts.raise_alert(
+        session,
+        "pin_late",
+        f"reservation:{reservation_id}",
+        "critical",
+        "Room double-booked: the later booking gets no PIN",
+        "Move one of the two stays to a free room in the channel it came from.",
+    )
+
+
 def not_removed(session: Session, credential: Credential) -> None:
     """A PIN should be gone and is not proven so."""
     lock = session.scalar(select(Lock.name).where(Lock.id == credential.lock_id))

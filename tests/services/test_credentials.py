@@ -356,6 +356,12 @@ def test_of_two_overlapping_stays_the_later_booked_gets_no_pin(door: Door) -> No
     view = door.view(second)
     assert (view.state, view.error_kind) == (PinState.FAILED, "double_booked")
     assert _open_alerts() == ["pin_late"]
+    said = _titles()
+    before = door.clock.now
+    door.clock.set(second.check_in_at - timedelta(minutes=30))
+    credentials.watch_deadlines(door.clock.now)
+    assert [title for title in _titles() if "double-booked" in title] == said
+    door.clock.set(before)
     with pytest.raises(Conflict, match="double-booked"):
         credentials.reprocess(second.id, actor=ADMIN)
     door.change(first, status="cancelled")
