@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.domain.comparison import OPEN, Action, Do, compare
 from app.domain.findings import Finding, Side
-from app.domain.states import ReservationStatus
+from app.domain.states import FRONT_DESK, ReservationStatus
 from app.integrations.channels import ChannelReservation, ItemError
 from app.models import Reservation
 from app.services import booking_blocks, booking_rows, reconciliation_consequences, reservations
@@ -320,7 +320,7 @@ def _ours(stored: Stored) -> dict[str, Any]:
         "currency": ours.currency,
         "guest_name": ours.guest,
         "as_of": _iso(stored.updated_at),
-        "source": "desk" if stored.source == "direct" else "webhook",
+        "source": "desk" if ours.status in FRONT_DESK or stored.source == "direct" else "webhook",
     }
 
 

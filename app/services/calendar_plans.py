@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -30,6 +30,8 @@ from app.transaction import transaction
 #: ranges of nights a plan spells out; its numbers and its hash cover all
 SPELLED_OUT = 500
 TELL, FLAG = "tell", "flag"
+#: before any night that was ever compared
+LONG_AGO = date(2000, 1, 1)
 Values = Mapping[str, Any]
 
 
@@ -119,6 +121,9 @@ def make(draft: Draft) -> Plan:
             DayRange(room.room_ref, first, last)
             for first, last in calendar_comparison.ranges(settled)
         ]
+    # A night that is over is nobody's question any more.
+    over = calendars.first - timedelta(days=1)
+    agreed += [DayRange(room.room_ref, LONG_AGO, over) for room in calendars.house.rooms]
     items = list(chain(_whole(draft.findings), *(_items(each) for each in draft.rooms)))
     told_nights = sum(len(telling.nights) for telling in tellings)
     return Plan(

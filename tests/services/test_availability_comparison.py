@@ -88,6 +88,17 @@ def test_one_unit_off_is_told_again(sold: Sold, channel: Channel, clock: Clock, 
     assert compare(sold).items == []
 
 
+def test_a_night_that_is_over_is_no_question_any_more(
+    sold: Sold, channel: Channel, clock: Clock
+) -> None:
+    set_there(channel, ROOM, {TODAY: {"numAvail": UNITS + 2}, NIGHT: {"numAvail": UNITS + 2}})
+    settle(sold, clock)
+    assert [row.first_day for row in found()] == [TODAY, NIGHT]
+    clock.move(days=1)
+    compare(sold)
+    assert [row.first_day for row in found()] == [NIGHT]
+
+
 @pytest.mark.parametrize("off", [2, -2, -UNITS - 1])
 def test_more_than_one_is_a_persons_business(
     sold: Sold, channel: Channel, clock: Clock, off: int

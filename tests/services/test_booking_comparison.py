@@ -270,6 +270,22 @@ class TestRules:
             (str(number), *flag) for number, (_, _, found) in enumerate(cases, 1) for flag in found
         ]
 
+    @pytest.mark.parametrize(
+        ("status", "source"), [("confirmed", "webhook"), ("checked_in", "desk")]
+    )
+    def test_what_the_front_desk_wrote_did_not_come_from_the_channel(
+        self, house: House, beds24: Beds24Memory, clock: Clock, status: str, source: str
+    ) -> None:
+        beds24.put(id=1)
+        run(clock)
+        change(stay_of(1), status=status)
+        beds24.remove(1)
+        run(clock)
+        with transaction() as session:
+            row = session.scalars(select(Discrepancy)).one()
+        assert row.ours is not None
+        assert (row.ours["status"], row.ours["source"]) == (status, source)
+
     def test_a_booking_of_several_rooms_is_one(
         self, house: House, beds24: Beds24Memory, clock: Clock
     ) -> None:
