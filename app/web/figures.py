@@ -24,10 +24,11 @@ SPANS: Final = {Span.DAY: _l("24 hours"), Span.WEEK: _l("7 days"), Span.MONTH: _
 @role_required("admin")
 def index() -> ResponseReturnValue:
     """The service levels and every chart of a day, a week or a month; a poll within the minute
-    gets 204. `numbers` names the chart whose figures are shown as a table."""
+    (ten minutes for longer spans) gets 204. `numbers` names the chart whose figures are shown as a table."""
     span = _span()
-    # Points are written once a minute: sooner there is nothing new to draw.
-    version = f"{span}-{int(clock.utcnow().timestamp()) // 60}"
+    # Points are written once a minute; what is drawn over days moves slowly and costs more.
+    fresh = 60 if span is Span.DAY else 600
+    version = f"{span}-{int(clock.utcnow().timestamp()) // fresh}"
     if (same := unchanged(version)) is not None:
         return same
     zone, property_id = navigation.timezone(), navigation.property_id()

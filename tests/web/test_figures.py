@@ -231,6 +231,13 @@ def test_a_poll_within_the_minute_draws_nothing(admin: FlaskClient, clock: Clock
     fresh = admin.get(found[1], headers=HTMX)
     assert fresh.status_code == 200
     assert fresh.text.lstrip().startswith('<div class="stack" id="figures"')
+    week = re.search(r'data-poll hx-get="([^"]+)"', admin.get("/figures?span=week").text)
+    assert week
+    url = week[1].replace("&amp;", "&")
+    clock.move(minutes=8)
+    assert admin.get(url, headers=HTMX).status_code == 204
+    clock.move(minutes=2)
+    assert admin.get(url, headers=HTMX).status_code == 200
 
 
 def test_only_administrators_see_them(staff: FlaskClient) -> None:
