@@ -23,8 +23,9 @@ SPANS: Final = {Span.DAY: _l("24 hours"), Span.WEEK: _l("7 days"), Span.MONTH: _
 @bp.get("")
 @role_required("admin")
 def index() -> ResponseReturnValue:
-    """The service levels and every chart of a day, a week or a month; a poll within the minute
-    (ten minutes for longer spans) gets 204. `numbers` names the chart whose figures are shown as a table."""
+    """The service levels and every chart of a day, a week or a month; a poll within the minute, of
+    longer spans within ten, gets 204. `numbers` names the chart whose figures are shown as a
+    table."""
     span = _span()
     # Points are written once a minute; what is drawn over days moves slowly and costs more.
     fresh = 60 if span is Span.DAY else 600
