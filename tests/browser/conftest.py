@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, sync_playwright
 from werkzeug.serving import make_server
 
 from app.models import User
-from app.services import users
+from app.services import sign_in, users
+from tests.browser.windows import Windows
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -65,13 +67,36 @@ def server(session_app: Flask) -> Iterator[str]:
     running.server_close()
 
 
+@pytest.fixture(scope="session")
+def windows(browser: Browser) -> Iterator[Windows]:
+    kept = Windows(browser)
+    yield kept
+    kept.close()
+
+
 @dataclass
 class Desk:
     """One browser window, and what was reported about it."""
 
     page: Page
     url: str
-    complaints: list[str]
+    app: Flask
+    complaints: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        self.page.on("pageerror", self.note_error)
+        self.page.on("console", self.note_console)
+
+    def stop_listening(self) -> None:
+        self.page.remove_listener("pageerror", self.note_error)
+        self.page.remove_listener("console", self.note_console)
+
+    def note_error(self, error: Error) -> None:
+        self.complaints.append(f"script: {error}")
+
+    def note_console(self, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning") and "status of 4" not in said.text:
+            self.complaints.append(f"console: {said.text}")
 
     def forgive(self, *words: str) -> None:
         """Drop the complaints that a test has provoked."""
@@ -82,6 +107,21 @@ class Desk:
         return self.page
 
     def sign_in(self, user: User) -> Page:
+        """The session that the form would begin, without two pages to look at; none is opened."""
+        token = sign_in.open_session(user, ip="127.0.0.1", user_agent="Chromium")
+        client = self.app.test_client()
+        with client.session_transaction() as session:
+            session["token"] = token
+        cookie = client.get_cookie(self.app.config["SESSION_COOKIE_NAME"])
+        assert token is not None
+        assert cookie is not None
+        self.page.context.add_cookies(
+            [{"name": cookie.key, "value": cookie.value, "url": self.url, "httpOnly": True}]
+        )
+        return self.page
+
+    def sign_in_by_hand(self, user: User) -> Page:
+        """Through the form, to the page it leads to."""
         self.open("/login")
         self.page.fill("#em", user.email)
         self.page.fill("#pw", PASSWORD)
@@ -100,29 +140,21 @@ def people(app: Flask, cheap_passwords: None) -> dict[str, User]:
 
 
 @pytest.fixture
-def desk(browser: Browser, server: str, app: Flask) -> Iterator[Callable[..., Desk]]:
+def desk(windows: Windows, server: str, app: Flask) -> Iterator[Callable[..., Desk]]:
     """`desk(viewport=PHONE, color_scheme="dark")` opens a window; CSP violations, script errors
-    and failed requests fail the test that opened it."""
-    contexts, desks = [], []
+    and failed requests fail the test that opened it. `once=True`: what the test does to the window
+    cannot be undone, no other test gets it."""
+    desks = []
 
-    def opened(**options: object) -> Desk:
-        context = browser.new_context(**({"viewport": WIDE, "locale": "en-GB"} | options))  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        one = Desk(page, server, [])
-        page.on("pageerror", lambda error: one.complaints.append(f"script: {error}"))
-        page.on(
-            "console",
-            lambda said: (
-                one.complaints.append(f"console: {said.text}")
-                if said.type in ("error", "warning") and "status of 4" not in said.text
-                else None
-            ),
-        )
+    def opened(**options: Any) -> Desk:
+        page = windows.open(**({"viewport": WIDE} | options))
+        one = Desk(page, server, app)
+        one.listen()
         desks.append(one)
         return one
 
     yield opened
-    for context in contexts:
-        context.close()
+    for one in desks:
+        one.stop_listening()
+        windows.give_back(one.page)
     assert [complaint for one in desks for complaint in one.complaints] == []

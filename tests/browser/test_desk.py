@@ -20,8 +20,9 @@ def test_one_pin_at_a_time_and_only_for_a_while(
 ) -> None:
     house = busy_house()
     first, second = house.stays["ready"].id, house.stays["in_house"].id
-    window = desk()
-    page = window.sign_in(people["staff"])
+    window = desk(once=True)  # its clock is not given back
+    window.sign_in(people["staff"])
+    page = window.open("/")
     assert page.locator(".pin--open").count() == 0
     page.click(f"#show-{first}")
     expect(page.locator(f"#pin-{first}-v")).to_have_text("482 1917")
@@ -73,7 +74,8 @@ def test_today_follows_what_happens(
 ) -> None:
     house = busy_house()
     window = desk()
-    page = window.sign_in(people["staff"])
+    window.sign_in(people["staff"])
+    page = window.open("/")
     expect(page.locator("#arr a.who")).to_have_count(4)
     make_stay(house.rooms[3], check_in=TODAY, guest="Otávio Sampaio")
     with page.expect_response(lambda answer: "v=" in answer.url) as news:
@@ -108,7 +110,8 @@ def test_an_old_page_works_at_the_second_press(
     house = busy_house()
     stay = house.stays["ready"].id
     window = desk()
-    page = window.sign_in(people["staff"])
+    window.sign_in(people["staff"])
+    page = window.open("/")
     page.evaluate(
         """() => {
             document.body.setAttribute("hx-headers", '{"X-CSRF-Token": "old"}');

@@ -120,7 +120,8 @@ def test_the_way_from_a_worry_to_its_help(
     desk: Desks, people: dict[str, User], measured: House
 ) -> None:
     window = desk()
-    page = window.sign_in(people["admin"])
+    window.sign_in(people["admin"])
+    page = window.open("/")
     page.locator(".attn li").first.get_by_role("link").click()
     page.wait_for_url("**/alerts#alert-*")
     assert "worker on one" in page.locator("li:target h2").inner_text()

@@ -45,7 +45,7 @@ def test_from_nothing_to_an_open_door(
 ) -> None:
     window = desk(viewport={"width": 1280, "height": 900})
     window.url = house.url
-    page = window.sign_in(people["admin"])
+    page = window.sign_in_by_hand(people["admin"])
     step = page.locator("#setup [aria-current=step]")
 
     # connect: the property, on the channel and the lock account of the server

@@ -61,7 +61,8 @@ def test_a_narrow_phone_in_portuguese(
 
 def test_the_theme_is_chosen_once(desk: Callable[..., Desk], people: dict[str, User]) -> None:
     window = desk(color_scheme="light")
-    page = window.sign_in(people["staff"])
+    window.sign_in(people["staff"])
+    page = window.open("/")
     page.click("summary.userbtn")
     page.click("[data-theme-toggle]")
     assert page.get_attribute("html", "data-theme") == "dark"
@@ -74,7 +75,7 @@ def test_the_main_task_works_without_scripts(
 ) -> None:
     house = busy_house()
     window = desk(java_script_enabled=False)
-    page = window.sign_in(people["staff"])
+    page = window.sign_in_by_hand(people["staff"])
     page.goto(window.url + "/reservations?view=in_house")
     page.fill("#q", "johanna")
     page.click("#filters button[type=submit]")
