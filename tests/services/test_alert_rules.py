@@ -255,10 +255,11 @@ def test_no_run_for_an_hour(app: Flask, clock: Clock, with_stays: None) -> None:
     maintenance.heartbeat("worker", "worker@a:1")
 
     def pass_time(minutes: int) -> None:
-        for _ in range(minutes):
+        for minute in range(1, minutes + 1):
             clock.move(minutes=1)
             maintenance.heartbeat("worker", "worker@a:1")
-            alert_watch.evaluate()
+            if minute % 10 == 0 or minute == minutes:
+                alert_watch.evaluate()
 
     pass_time(59)
     assert standing() == []  # it has been up for less than an hour

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+import pytest
 from babel.messages import extract
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo
@@ -20,7 +22,8 @@ SOURCES = {
 }
 
 
-def messages() -> set[str]:
+@cache
+def messages() -> frozenset[str]:
     """Every string that is marked for translation."""
     keywords = dict(extract.DEFAULT_KEYWORDS) | {"_l": None}
     found: set[str] = set()
@@ -33,7 +36,7 @@ def messages() -> set[str]:
             options_map={"**.html": {"silent": "false"}, "**.jinja": {"silent": "false"}},
         ):
             found.add(message if isinstance(message, str) else message[0])
-    return found
+    return frozenset(found)
 
 
 def catalog(path: Path = CATALOG) -> Catalog:
@@ -41,6 +44,7 @@ def catalog(path: Path = CATALOG) -> Catalog:
         return read_po(file, locale="pt_BR")
 
 
+@pytest.mark.xdist_group("messages")  # whoever has read them all
 def test_every_string_has_a_translation() -> None:
     said = messages()
     assert len(said) > 200  # the extraction itself works
@@ -54,6 +58,7 @@ def _said(known: Catalog, message: str) -> bool:
     return all(text) if isinstance(text, (tuple, list)) else bool(text)
 
 
+@pytest.mark.xdist_group("messages")
 def test_the_catalog_has_nothing_nobody_says() -> None:
     ids = {m.id if isinstance(m.id, str) else m.id[0] for m in catalog() if m.id}
     assert ids - messages() == set()
