@@ -160,6 +160,7 @@ def test_a_price_that_cannot_be_read_is_an_error_and_the_rest_goes_on(
     sold: Sold, channel: Channel, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_there(channel, ROOM, {NIGHT: {"price1": 120.0}, NIGHT + DAY: {"price1": 101.0}})
+
     def money(field: str, value: Any) -> Any:
         return stays_payloads.money(field, "a lot" if value == 120.0 else value)
 
