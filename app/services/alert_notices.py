@@ -55,7 +55,8 @@ def _moment(session: Session, now: datetime) -> datetime:
 
 def _opened(session: Session, limits: Limits, now: datetime) -> Sequence[Alert]:
     """Open alerts of which nobody has been told, but for what was told of lately and has come back,
-    and for what comes on top of a flood: those are listed, and told when it has gone down."""
+    and for what comes on top of a flood: those are listed, and told when it has gone down. A
+    critical one of another kind than the flood's is told at once."""
     fresh = session.scalars(
         select(Alert).where(Alert.status == "open", Alert.notices == 0).order_by(*URGENT_FIRST)
     ).all()
@@ -68,10 +69,23 @@ def _opened(session: Session, limits: Limits, now: datetime) -> Sequence[Alert]:
             AlertNotice.reason == OPENED, AlertNotice.created_at > now - FLOOD_TIME
         )
     )
-    if found and (flood or 0) > FLOOD:
-        log.warning("alerts_held_back", alerts=len(found), told=flood)
-        return []
-    return found
+    if not found or (flood or 0) <= FLOOD:
+        return found
+    familiar = _kinds_told_since(session, now - FLOOD_TIME)
+    grave = [a for a in found if a.severity == "critical" and a.kind not in familiar]
+    log.warning("alerts_held_back", alerts=len(found) - len(grave), told=flood)
+    return grave
+
+
+def _kinds_told_since(session: Session, since: datetime) -> set[str]:
+    return set(
+        session.scalars(
+            select(Alert.kind)
+            .join(AlertNotice, AlertNotice.alert_id == Alert.id)
+            .where(AlertNotice.reason == OPENED, AlertNotice.created_at > since)
+            .distinct()
+        )
+    )
 
 
 def _told_since(session: Session, alerts: Sequence[Alert], since: datetime) -> set[tuple[str, str]]:

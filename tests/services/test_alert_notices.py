@@ -216,6 +216,21 @@ def test_a_flood_becomes_one_summary(
     assert post_office.subjects()[1:] == ["[Turnkey] 9 alerts (9 warning)"]
 
 
+def test_a_flood_holds_back_no_grave_news_of_another_kind(
+    wired: None, clock: Clock, post_office: MailServer
+) -> None:
+    for number in range(25):
+        open_one(subject=f"s{number}", severity="warning")
+    tell(clock)
+    open_one(subject="worker", kind="process_gone", severity="critical", title="No worker lives")
+    open_one(subject="clock", kind="clock_skew", severity="warning")
+    open_one(subject="late", severity="critical")  # of the flood's own kind
+    tell(clock, minutes=1)
+    assert post_office.subjects()[1:] == ["[Turnkey] URGENT: No worker lives"]
+    tell(clock, minutes=10)
+    assert len(post_office.messages) == 3
+
+
 @pytest.mark.parametrize(("severity", "minutes"), [("critical", 15), ("warning", 240)])
 def test_what_nobody_looks_at_is_told_to_more_people_once(
     wired: None,
