@@ -43,7 +43,7 @@ def sync() -> ResponseReturnValue:
     row = accommodation_sync.start(
         trigger="manual",
         channel=channel or accommodation_sync.STAYS,
-        requested_by=actor().user_id,
+        actor=actor(),
     )
     return jsonify(serializers.accommodation_sync(row)), 202
 

@@ -21,7 +21,8 @@ from app.integrations.channels import ChannelListing
 from app.integrations.errors import IntegrationError
 from app.models import Accommodation, AccommodationSync
 from app.queue import client as queue
-from app.services import alerts, leases, listing, unit_listings, vendors
+from app.services import alerts, audit, leases, listing, unit_listings, vendors
+from app.services.audit import Actor
 from app.services.inputs import conflicts
 from app.services.leases import LEASE
 from app.services.paging import Page
@@ -48,16 +49,17 @@ class _Failed(Exception):
         self.kind = kind
 
 
-def start(
-    *, trigger: str, channel: str = STAYS, requested_by: UUID | None = None
-) -> AccommodationSync:
-    """Open a sync and put it in line. Raises Conflict while one is under way, Unavailable when the
-    channel is not configured."""
+def start(*, trigger: str, channel: str = STAYS, actor: Actor = audit.SYSTEM) -> AccommodationSync:
+    """Open a sync and put it in line; who asked for it by hand is audited. Raises Conflict while
+    one is under way, Unavailable when the channel is not configured."""
     vendors.listings_clients(channel)
     with conflicts({"uq_accommodation_syncs_pending": (None, RUNNING)}), transaction() as session:
-        row = AccommodationSync(channel=channel, trigger=trigger, requested_by=requested_by)
+        row = AccommodationSync(channel=channel, trigger=trigger, requested_by=actor.user_id)
         session.add(row)
         session.flush()
+        if actor is not audit.SYSTEM:
+            after = {"channel": channel}
+            audit.record(session, actor, "start", "accommodation", None, after=after)
         session.refresh(row)
         queue.enqueue(JOB, row.id)
     return row

@@ -57,6 +57,7 @@ DEEDS: dict[str, tuple[str, Any]] = {
     "connect": ("signal", _l("Channel connected")),
     "hold extend": ("hold", _l("Hold extended")),
     "hold release": ("hold", _l("Hold released")),
+    "accommodation start": ("sync", _l("Reading of the channel’s units started")),
     "start": ("play", _l("Reconciliation started")),
     "apply": ("play", _l("Plan applied")),
     "resolve": ("scale", _l("Discrepancy resolved")),

@@ -60,7 +60,7 @@ def _listed(found: lock_devices.Refreshed) -> str:
 def start_sync() -> ResponseReturnValue:
     """Have the rooms read from the channel; when that is under way already, show it."""
     try:
-        accommodation_sync.start(trigger="manual", requested_by=current_actor().user_id)
+        accommodation_sync.start(trigger="manual", actor=current_actor())
     except Conflict:
         pass  # one is under way: its progress is what they want to see
     except Unavailable:

@@ -125,9 +125,7 @@ def create_rooms(channel_property_id: UUID) -> ResponseReturnValue:
     """Have Beds24's units read and made into rooms of ours, each mapped from the start."""
     channel_pages.card(channel_property_id)
     try:
-        accommodation_sync.start(
-            trigger="manual", channel=BEDS24, requested_by=current_actor().user_id
-        )
+        accommodation_sync.start(trigger="manual", channel=BEDS24, actor=current_actor())
     except Unavailable:
         flash(_("Beds24 is not set up: connect this property with an invite code."), "bad")
     except Conflict:

@@ -22,6 +22,7 @@ from app.models import (
     RoomType,
 )
 from app.services import accommodation_sync, vendors
+from app.services.audit import Actor
 from app.transaction import transaction
 from tests.conftest import Clock
 from tests.factories import make_accommodation, make_property, make_stay, reload
@@ -284,3 +285,15 @@ def test_beds24_brings_rooms_and_their_kinds(stays: FakeChannel) -> None:
     ]
     assert totals(sync("beds24"))[1:] == (0, 0, 0, 0)
     assert reload(kind).total_units == 3
+
+
+def test_who_asks_for_it_by_hand_is_audited(stays: FakeChannel) -> None:
+    accommodation_sync.start(trigger="manual", actor=Actor("ruth@vila.example", None, "admin"))
+    with transaction() as session:
+        (entry,) = session.scalars(select(AuditEntry)).all()
+    assert (entry.actor, entry.action, entry.entity) == (
+        "ruth@vila.example",
+        "start",
+        "accommodation",
+    )
+    assert entry.after == {"channel": "stays"}
