@@ -47,3 +47,16 @@ def test_no_test_is_named_by_chance() -> None:
     }
     found.pop("tests/api/test_matches.py", None)  # inside a dictionary: no part of the name
     assert found == {}
+
+
+def test_no_test_empties_the_redis_of_others() -> None:
+    """All test processes share one server, each in a database of its own."""
+    own_server = {"tests/queue/test_processes.py", "tests/test_collection.py"}
+    found = {
+        name
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if "flushall(" in path.read_text()
+        and (name := str(path.relative_to(ROOT))) not in own_server
+        and "faults" not in path.parts
+    }
+    assert found == set()

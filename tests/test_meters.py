@@ -180,7 +180,7 @@ def test_an_end_waits_for_no_redis(here: _Meters) -> None:
 def test_an_emptied_redis_starts_at_nought(here: _Meters, redis: Any) -> None:
     job_done()
     meters.flush()
-    redis.flushall()
+    redis.flushdb()
     job_done()
     assert meters.flush()
     assert totals(redis)[JOBS] == [1, 0]

@@ -134,7 +134,7 @@ def test_an_emptied_redis_forgets_minutes_not_the_hour(api: Call, clock: Clock, 
     meters.flush()
     clock.move(minutes=5)
     metric_points.collect()
-    redis.flushall()
+    redis.flushdb()
     clock.move(minutes=5)
     metric_points.collect()
     assert read(api)["last_hour"]["events"]["done"] == 3

@@ -17,7 +17,7 @@ def unexpected(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     """What the Today page raises next; answered as in production."""
     planned: list[Exception] = []
 
-    def raising(*args: object) -> str:
+    def raising(*args: object, **choices: object) -> str:
         raise planned[0]
 
     monkeypatch.setattr(today.service, "version", raising)
