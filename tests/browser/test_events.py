@@ -21,7 +21,12 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 @pytest.mark.parametrize(
     "look",
-    [{}, {"viewport": PHONE, "color_scheme": "dark"}],
+    [
+        pytest.param({}, id="wide"),
+        pytest.param(
+            {"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark", marks=pytest.mark.faults
+        ),
+    ],
 )
 def test_the_pages_hold_what_accessibility_asks(
     desk: Desks, people: dict[str, User], look: dict[str, object]

@@ -39,6 +39,7 @@ def type_at(page: Page, house: House, device_id: str, pin: str) -> str:
     return said
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_from_nothing_to_an_open_door(
     house: House, desk: Callable[..., Desk], people: dict[str, User]

@@ -27,7 +27,9 @@ from tests.web.scenes import NOON, TODAY, make_credential
 #: each size and each theme once: the four together cost a minute and found no more
 SCREENS = [
     pytest.param({"viewport": WIDE, "color_scheme": "light"}, id="wide-light"),
-    pytest.param({"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark"),
+    pytest.param(
+        {"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark", marks=pytest.mark.faults
+    ),
 ]
 
 

@@ -23,7 +23,9 @@ GOOD = "caneca azul janela"
 #: each size and each theme once
 SCREENS = [
     pytest.param({"viewport": WIDE, "color_scheme": "light"}, id="wide-light"),
-    pytest.param({"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark"),
+    pytest.param(
+        {"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark", marks=pytest.mark.faults
+    ),
 ]
 
 
