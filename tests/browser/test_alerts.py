@@ -71,13 +71,12 @@ def scene(app: Flask, clock: object) -> list[Alert]:
     return [by_kind[kind] for kind in ("pin_late", "failed_events", "process_gone")]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "look",
     [
         pytest.param({}, id="wide"),
-        pytest.param(
-            {"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark", marks=pytest.mark.faults
-        ),
+        pytest.param({"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark"),
     ],
 )
 def test_the_pages_hold_what_accessibility_asks(

@@ -121,6 +121,7 @@ def test_a_mapping_is_changed_and_removed_in_place(desk: Desks, people: dict[str
     window.forgive("status of 422")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "look",
     [
@@ -128,7 +129,6 @@ def test_a_mapping_is_changed_and_removed_in_place(desk: Desks, people: dict[str
         pytest.param(
             {"viewport": PHONE, "color_scheme": "dark", "locale": "pt-BR"},
             id="phone-dark-pt",
-            marks=pytest.mark.faults,
         ),
     ],
 )

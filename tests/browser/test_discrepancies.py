@@ -87,6 +87,7 @@ def test_dismiss_asks_for_a_note(desk: Desks, people: dict[str, User], clock: Cl
     expect(page.locator("#view-dismissed .n")).to_have_text("1")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "look",
     [
@@ -94,7 +95,6 @@ def test_dismiss_asks_for_a_note(desk: Desks, people: dict[str, User], clock: Cl
         pytest.param(
             {"viewport": PHONE, "color_scheme": "dark", "locale": "pt-BR"},
             id="phone-dark-pt",
-            marks=pytest.mark.faults,
         ),
     ],
 )

@@ -19,13 +19,12 @@ Desks = Callable[..., Desk]
 pytestmark = pytest.mark.usefixtures("clock")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "look",
     [
         pytest.param({}, id="wide"),
-        pytest.param(
-            {"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark", marks=pytest.mark.faults
-        ),
+        pytest.param({"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark"),
     ],
 )
 def test_the_pages_hold_what_accessibility_asks(

@@ -135,6 +135,7 @@ def test_a_command_alone_brings_its_engines_and_takes_them_along(tmp_path: Path)
     assert _gone(tmp_path, "redis")
 
 
+@pytest.mark.faults
 def test_an_engine_that_falls_is_started_again(tmp_path: Path) -> None:
     engine = attach("postgres", tmp_path)
     with psycopg.connect(engine.url) as connection:
@@ -152,6 +153,7 @@ def test_an_engine_that_falls_is_started_again(tmp_path: Path) -> None:
     assert engine.stop()
 
 
+@pytest.mark.faults
 def test_a_killed_keeper_leaves_no_second_server_on_the_data(tmp_path: Path) -> None:
     engine = attach("postgres", tmp_path)
     os.kill(engine.keeper_pid, signal.SIGKILL)
