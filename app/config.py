@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from croniter import croniter
 from cryptography.fernet import Fernet
+
+from app.variables import Reader
 
 #: tinytuya sends credentials to China for any region it does not know (contracts/tuya.md §1.1)
 TUYA_REGIONS = ("us", "az", "us-e", "ue", "eu", "eu-w", "we", "in", "sg", "cn")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EMAIL = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -110,84 +107,7 @@ class Settings:
         return self.tuya_access_id is not None
 
 
-class _Reader:
-    """Collects every problem before anyone is told."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.env = env
-        self.problems: list[str] = []
-
-    def text(self, name: str) -> str | None:
-        value = self.env.get(name, "").strip()
-        return value or None
-
-    def fault(self, name: str, expected: str) -> None:
-        self.problems.append(f"{name}: expected {expected}")
-
-    def choice(self, name: str, options: tuple[str, ...], default: str) -> str:
-        value = (self.text(name) or default).strip()
-        found = next((o for o in options if o.lower() == value.lower()), None)
-        if found is None:
-            self.fault(name, "one of " + ", ".join(options))
-            return default
-        return found
-
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        raw = self.text(name)
-        if raw is None:
-            return default
-        try:
-            value = int(raw)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            self.fault(name, f"a whole number from {low} to {high}")
-            return default
-        return value
-
-    def cron(self, name: str, default: str) -> str:
-        """Five fields, as `12 * * * *`."""
-        raw = " ".join((self.text(name) or default).split())
-        if len(raw.split()) != 5 or not croniter.is_valid(raw):
-            self.fault(name, "a schedule of five fields like 12 * * * * (UTC)")
-            return default
-        return raw
-
-    def flag(self, name: str) -> bool:
-        raw = (self.text(name) or "0").lower()
-        if raw not in ("0", "1", "true", "false", "yes", "no"):
-            self.fault(name, "0 or 1")
-        return raw in ("1", "true", "yes")
-
-    def addresses(self, name: str) -> str | None:
-        """One or several e-mail addresses, separated by commas."""
-        raw = self.text(name)
-        if raw is not None and not all(EMAIL.fullmatch(part.strip()) for part in raw.split(",")):
-            self.fault(name, "e-mail addresses, separated by commas")
-            return None
-        return raw
-
-    def url(self, name: str, schemes: tuple[str, ...], *, loopback_only: str = "") -> str | None:
-        """A URL of one of `schemes`; `loopback_only` names one allowed for this machine only."""
-        raw = self.text(name)
-        if raw is None:
-            return None
-        try:
-            parts = urlsplit(raw)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host = None
-            parts = urlsplit("")
-        if parts.scheme not in schemes or not host:
-            self.fault(name, "a URL starting with " + " or ".join(f"{s}://" for s in schemes))
-            return None
-        if parts.scheme == loopback_only and host not in LOOPBACK:
-            self.fault(name, f"https:// ({loopback_only}:// is allowed for loopback only)")
-            return None
-        return raw.rstrip("/")
-
-
-def _database_url(reader: _Reader) -> str:
+def _database_url(reader: Reader) -> str:
     raw = reader.text("DATABASE_URL")
     if raw is None:
         reader.fault(
@@ -201,7 +121,7 @@ def _database_url(reader: _Reader) -> str:
     return ""
 
 
-def _redis_url(reader: _Reader) -> str:
+def _redis_url(reader: Reader) -> str:
     url = reader.text("REDIS_URL")
     if url is not None:
         if not url.startswith(("redis://", "rediss://", "unix://")):
@@ -240,7 +160,7 @@ def _generated(var: Path, name: str, make: Callable[[], str]) -> str:
     return value
 
 
-def _secret(reader: _Reader, name: str, *, production: bool, var: Path) -> str:
+def _secret(reader: Reader, name: str, *, production: bool, var: Path) -> str:
     value = reader.text(name)
     if value is None:
         if production:
@@ -252,7 +172,7 @@ def _secret(reader: _Reader, name: str, *, production: bool, var: Path) -> str:
     return value
 
 
-def _pin_keys(reader: _Reader, *, production: bool, var: Path) -> tuple[str, ...]:
+def _pin_keys(reader: Reader, *, production: bool, var: Path) -> tuple[str, ...]:
     name = "PIN_ENCRYPTION_KEYS"
     raw = reader.text(name)
     if raw is None:
@@ -273,7 +193,7 @@ def _pin_keys(reader: _Reader, *, production: bool, var: Path) -> tuple[str, ...
     return keys
 
 
-def _event_max_attempts(reader: _Reader) -> dict[str, int]:
+def _event_max_attempts(reader: Reader) -> dict[str, int]:
     """`3`, or `3,booking.created=5`: the number for all event types, then for single ones."""
     name, found = "EVENT_MAX_ATTEMPTS", {"": 3}
     for part in (reader.text(name) or "").replace(" ", "").split(","):
@@ -289,7 +209,7 @@ def _event_max_attempts(reader: _Reader) -> dict[str, int]:
 def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Settings:
     """Read and check every variable of INTERFACES §2. Raises SettingsError naming all that are
     faulty. `var` is where local secrets are kept (default: `var/` beside the code)."""
-    reader = _Reader(os.environ if env is None else env)
+    reader = Reader(os.environ if env is None else env)
     var = var or Path(reader.text("TURNKEY_VAR") or ROOT / "var")
     app_env = reader.choice("APP_ENV", ("local", "production"), "local")
     production = app_env == "production"
@@ -354,7 +274,7 @@ def load(env: Mapping[str, str] | None = None, *, var: Path | None = None) -> Se
     return Settings(**fields)
 
 
-def _stays(reader: _Reader) -> dict[str, Any]:
+def _stays(reader: Reader) -> dict[str, Any]:
     names = ("API_URL", "API_KEY", "CLIENT_ID", "CLIENT_SECRET", "WEBHOOK_SECRET")
     values = {name: reader.text(f"STAYS_{name}") for name in names}
     dialect = reader.choice("STAYS_DIALECT", ("simple", "external"), "simple")
@@ -378,7 +298,7 @@ def _stays(reader: _Reader) -> dict[str, Any]:
     }
 
 
-def _beds24(reader: _Reader) -> dict[str, Any]:
+def _beds24(reader: Reader) -> dict[str, Any]:
     url = reader.url("BEDS24_API_URL", ("https", "http"), loopback_only="http")
     return {
         "beds24_api_url": url or "https://beds24.com/api/v2",
@@ -391,7 +311,7 @@ def _beds24(reader: _Reader) -> dict[str, Any]:
     }
 
 
-def _tuya(reader: _Reader) -> dict[str, Any]:
+def _tuya(reader: Reader) -> dict[str, Any]:
     region = (reader.text("TUYA_API_REGION") or "").lower() or None
     access_id, secret = reader.text("TUYA_ACCESS_ID"), reader.text("TUYA_ACCESS_SECRET")
     url = reader.url("TUYA_API_URL", ("https", "http"), loopback_only="http")

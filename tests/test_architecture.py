@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "app"
 
-BASE = {"config", "clock", "errors", "crypto", "logs", "meters"}
+BASE = {"config", "variables", "clock", "errors", "crypto", "logs", "meters"}
 GROUND = {"transaction", "extensions", "runtime"}
 LOWER = GROUND | {"domain"}
 MIDDLE = LOWER | {"models", "integrations", "queue"}

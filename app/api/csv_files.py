@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from app.api import serializers
 from app.api.problems import problem
 from app.api.tokens import actor
 from app.errors import FieldError, Invalid
@@ -36,9 +37,9 @@ def take_in() -> ResponseReturnValue:
         raise Invalid("the body must be CSV, sent as text/csv")
     text = csv_text.decoded(request.get_data())
     if list_args.flag(request.args, "dry_run"):
-        return jsonify(serializers.imported(csv_io.preview(text)))
+        return jsonify(_imported(csv_io.preview(text)))
     done = csv_io.apply(text, actor=actor())
-    return _refused(done) if done.errors else jsonify(serializers.imported(done))
+    return _refused(done) if done.errors else jsonify(_imported(done))
 
 
 def _refused(done: Imported) -> Response:
@@ -56,3 +57,20 @@ def _file(name: str, text: str) -> Response:
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _imported(found: Imported) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "written": found.written,
+        "errors": len(found.errors),
+        "rows": [
+            {
+                "line": row.line,
+                "action": row.action,
+                "name": row.name,
+                "errors": [{"field": field, "message": message} for field, message in row.errors],
+            }
+            for row in found.rows
+        ],
+    }

@@ -23,7 +23,6 @@ from app.models import (
 )
 from app.services import lock_tests
 from app.services.accommodations import Overview
-from app.services.csv_io import Imported
 from app.services.lock_contents import Contents
 from app.services.mapping_log import AttemptRow
 from app.services.mappings import MappingRow
@@ -228,23 +227,6 @@ def accommodation_sync(row: AccommodationSync) -> Json:
             "duration": took,
         },
         **_stamps(row),
-    }
-
-
-def imported(found: Imported) -> Json:
-    return {
-        "kind": found.kind,
-        "written": found.written,
-        "errors": len(found.errors),
-        "rows": [
-            {
-                "line": row.line,
-                "action": row.action,
-                "name": row.name,
-                "errors": [{"field": field, "message": message} for field, message in row.errors],
-            }
-            for row in found.rows
-        ],
     }
 
 

@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.config import EMAIL
 from app.domain.alert_limits import BY_NAME, DEFAULTS, LIMITS, Limits, believable
 from app.models import SystemSetting
 from app.runtime import settings
@@ -21,6 +20,7 @@ from app.services import audit
 from app.services.audit import Actor
 from app.services.inputs import Input
 from app.transaction import transaction
+from app.variables import EMAIL
 
 PREFIX = "alerts."
 EMAIL_ALSO, ESCALATE_ALSO = "email_also", "escalate_also"

@@ -12,8 +12,8 @@ from email.utils import format_datetime
 from urllib.parse import unquote, urlsplit
 
 from app import clock
-from app.config import LOOPBACK
 from app.integrations.notify import NotSent
+from app.variables import LOOPBACK
 
 #: for the connection, and for each answer of the server
 SECONDS = 10.0

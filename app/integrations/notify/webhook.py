@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.config import LOOPBACK
 from app.integrations.http import CONNECT_SECONDS, READ_SECONDS, USER_AGENT
 from app.integrations.notify import NotSent
+from app.variables import LOOPBACK
 
 SIGNATURE, EVENT_ID = "X-Turnkey-Signature", "X-Turnkey-Event-Id"
 
