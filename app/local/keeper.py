@@ -25,6 +25,7 @@ SERVERS: dict[str, type[Postgres] | type[Redis]] = {"postgres": Postgres, "redis
 START_SECONDS = 300  # a database that recovers from a crash may take its time
 STOP_SECONDS = 30
 POLL_SECONDS = 0.1
+LONGEST_PAUSE = 30.0
 LOG_LIMIT = 5 * 1024 * 1024
 
 
@@ -40,6 +41,7 @@ class _Keeper:
             self.log_path.replace(self.log_path.with_suffix(".log.1"))
         self.log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.child: subprocess.Popen[bytes] | None = None
+        self.noted: int | None = None  # the engine that the ready file names
         self.told_to_stop = False
 
     def start(self) -> None:
@@ -52,29 +54,44 @@ class _Keeper:
 
         if not wait_until(settled, START_SECONDS) or child.poll() is not None:
             raise LocalError(f"{self.server.name} did not start: see {self.log_path}")
-        details = {"pid": os.getpid(), "server_pid": child.pid, "url": self.server.url()}
+        self._note(child.pid)
+
+    def _note(self, server_pid: int) -> None:
+        """Name the running engine to whoever wants to use it."""
+        details = {"pid": os.getpid(), "server_pid": server_pid, "url": self.server.url()}
         partial = self.ready_file.with_suffix(".json.new")
         partial.write_text(json.dumps(details))
         partial.replace(self.ready_file)
+        self.noted = server_pid
 
     def keep(self) -> None:
-        """Until the last user is gone: watch the engine, and start it again when it fell."""
+        """Until the last user is gone: watch the engine, and start it again when it fell.
+
+        A full disk ends the engine and refuses our own lines too; it must not end this loop.
+        """
         pause = 1.0
         while not self._dismissed():
             assert self.child is not None
             if self.child.poll() is None:
+                if self.noted != self.child.pid:
+                    with contextlib.suppress(OSError):
+                        self._note(self.child.pid)
                 time.sleep(POLL_SECONDS)
                 continue
-            os.write(self.log, f"{self.server.name} ended by itself; starting again\n".encode())
+            self._say(f"{self.server.name} ended by itself; starting again")
             self._rest(pause)
-            pause = min(pause * 2, 30.0)
+            pause = min(pause * 2, LONGEST_PAUSE)
             if not self._dismissed():
                 try:
                     self.start()
-                except LocalError as error:
-                    os.write(self.log, f"{error}\n".encode())
+                except (LocalError, OSError, subprocess.SubprocessError) as error:
+                    self._say(str(error))
                 else:
                     pause = 1.0
+
+    def _say(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self.log, f"{text}\n".encode())
 
     def _rest(self, seconds: float) -> None:
         wait_until(self._dismissed, seconds, every=POLL_SECONDS)

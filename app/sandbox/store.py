@@ -50,17 +50,26 @@ class Store:
             self._dirty = True
 
     def flush(self) -> None:
-        """Write the world if it has changed: a temporary file, then one rename."""
+        """Write the world if it has changed: a temporary file, then one rename. What a full disk
+        refuses (OSError) is still to be written afterwards."""
         with self._writing:
             with self._lock:
                 if not self._dirty:
                     return
                 data = _ADAPTER.dump_json(self._world)
                 self._dirty = False
-            temporary = self.path.with_suffix(".tmp")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as handle:
-                handle.write(data)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(self.path)
+            try:
+                self._write(data)
+            except OSError:
+                with self._lock:
+                    self._dirty = True
+                raise
+
+    def _write(self, data: bytes) -> None:
+        temporary = self.path.with_suffix(".tmp")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from redis import Redis as RedisClient
+from redis.exceptions import RedisError
 
 from app.local.engines import Engine, attach, start_test_engines
 from app.local.environment import ROOT
@@ -150,6 +152,31 @@ def test_an_engine_that_falls_is_started_again(tmp_path: Path) -> None:
             return False
 
     assert wait_until(back, 30, every=0.2)
+    assert engine.stop()
+
+
+@pytest.mark.faults
+def test_a_full_disk_does_not_end_the_keeper(tmp_path: Path) -> None:
+    """What it wants to note is refused; the engine is there all the same, and is noted later."""
+    engine = attach("redis", tmp_path)
+    noted = tmp_path / "redis.json"
+    (in_the_way := tmp_path / "redis.json.new").mkdir()
+    fallen = json.loads(noted.read_text())["server_pid"]
+    os.kill(fallen, signal.SIGKILL)
+
+    def back() -> bool:
+        try:
+            with RedisClient.from_url(engine.url) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
+
+    assert wait_until(lambda: not Path(f"/proc/{fallen}").exists(), 5)
+    assert wait_until(back, 20, every=0.1)
+    time.sleep(0.3)  # it has looked at its engine more than once since
+    assert is_locked(tmp_path / "redis.keeper")
+    in_the_way.rmdir()
+    assert wait_until(lambda: json.loads(noted.read_text())["server_pid"] != fallen, 5)
     assert engine.stop()
 
 

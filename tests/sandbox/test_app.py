@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.local.processes import wait_until
 from app.sandbox import control
 from app.sandbox.app import create_sandbox
 from app.sandbox.credentials import credentials, load_keys
+from app.sandbox.engine import TICK_SECONDS, Ticker
 from app.sandbox.server import running
 from tests.sandbox.wire import KEYS, Clock, Cloud
 
@@ -58,6 +61,22 @@ class TestRestart:
         app = create_sandbox(directory, keys=KEYS, clock=clock)
         assert app.test_client().get("/control/health").get_json()["bookings"] > 40
         assert (directory / "state.unreadable").read_text() == '{"bookings": '
+
+    def test_a_full_disk_is_written_to_once_there_is_room(self, cloud: Cloud) -> None:
+        store = cloud.sandbox.store
+        (in_the_way := store.path.with_suffix(".tmp")).mkdir(parents=True)
+        ticker = Ticker(cloud.sandbox)
+        cloud.fault("stays", "slow", seconds=1)
+        with pytest.raises(OSError, match="directory"):
+            store.flush()
+        ticker.start()
+        try:
+            time.sleep(2.5 * TICK_SECONDS)
+            assert not store.path.exists()
+            in_the_way.rmdir()
+            assert wait_until(store.path.exists, 5)
+        finally:
+            ticker.stop()
 
     def test_a_new_day_brings_new_stays(self, tmp_path: Path, cloud: Cloud, clock: Clock) -> None:
         cloud.sandbox.store.flush()
