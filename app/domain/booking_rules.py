@@ -19,8 +19,10 @@ OWN = frozenset({"direct", "beds24", "booking page", "bookingpage", "api"})
 DATES = frozenset({"check_in", "check_out"})
 #: what was sold; the OTA that sold it is the only one that can sell something else
 SOLD = DATES | {"room_type_id", "amount", "currency", "units"}
-#: what Stays tells anew with every copy; its units are its listings
-STAYS_TELLS = SOLD | {"accommodation_id"}
+#: what a channel that we only read tells anew with every copy; its units are its listings
+TOLD_ANEW = SOLD | {"accommodation_id"}
+#: sources whose bookings the house can change: its own, and those of the channel that hears of it
+CHANGEABLE = frozenset({"direct", "beds24"})
 GUEST = frozenset({"guest_name", "guest_email", "guest_phone", "adults", "children"})
 BILLED = GUEST | {"amount", "currency"}
 #: over and done with
@@ -71,8 +73,8 @@ class Booking:
     @property
     def owner(self) -> str | None:
         """Who alone can change what was sold; None when the house can."""
-        if self.source == "stays":
-            return "Stays"
+        if self.source not in CHANGEABLE:
+            return self.source.capitalize()
         if self.source == "beds24" and (self.partner or "direct").lower() not in OWN:
             return self.partner
         return None
@@ -92,7 +94,7 @@ def against_changing(booking: Booking, fields: Collection[str]) -> list[Reason]:
         found.append(Reason(Why.ARRIVED, "the guest has arrived already", "check_in"))
     owner = booking.owner
     if owner is not None:
-        theirs = STAYS_TELLS if booking.source == "stays" else SOLD
+        theirs = TOLD_ANEW if booking.source not in CHANGEABLE else SOLD
         found += [
             Reason(
                 Why.OWNER,

@@ -34,6 +34,12 @@ def one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstra
     return CheckConstraint(f"{column} IN ({words})", name=column)
 
 
+def a_name(column: str) -> CheckConstraint:
+    """CHECK that `column` holds a name of ours for a channel, a vendor or what is done with one;
+    which there are is for the maps in the code to say, so that one more needs no migration."""
+    return CheckConstraint(f"{column} ~ '^[a-z][a-z0-9_]{{0,49}}$'", name=column)
+
+
 def among(column: InstrumentedAttribute[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """`column = ANY(array)`: one bound parameter however many values there are."""
     return column == any_(literal(list(values), ARRAY(column.type)))

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.columns import Key, Moment, Stamped, one_of
+from app.models.columns import Key, Moment, Stamped, a_name, one_of
 
 RADIOS = ("wifi", "zigbee", "bluetooth")
 
@@ -62,7 +62,7 @@ class Lock(Stamped, Base):
             "next_read_at",
             postgresql_where=text("next_read_at IS NOT NULL"),
         ),
-        one_of("vendor", ("tuya", "fake")),
+        a_name("vendor"),
         one_of("radio", RADIOS),
         one_of("hex_case", ("lower", "upper")),
         CheckConstraint("pin_length BETWEEN 4 AND 10", name="pin_length"),

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.states import RunStatus
 from app.extensions import Base
-from app.models.columns import Key, Moment, Stamped, one_of
+from app.models.columns import Key, Moment, Stamped, a_name, one_of
 
 RUN_KINDS = ("stays", "beds24_bookings", "beds24_availability", "beds24_rates")
 #: everything active compared once a week, writing nothing but its report
@@ -80,7 +80,7 @@ class ReconciliationLog(Stamped, Base):
     flagged: Mapped[int] = mapped_column(server_default=text("0"))  # left to a person
 
     __table_args__ = (
-        one_of("kind", RUN_KINDS + DEEP_KINDS),
+        a_name("kind"),
         one_of("status", RunStatus),
         one_of("trigger", ("schedule", "manual", "retry", "command")),
         CheckConstraint("duration >= 0", name="duration"),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.states import ReservationStatus
 from app.extensions import Base
-from app.models.columns import Key, Moment, Stamped, one_of
+from app.models.columns import Key, Moment, Stamped, a_name, one_of
 
 
 class Reservation(Stamped, Base):
@@ -78,7 +78,7 @@ class Reservation(Stamped, Base):
 
     __table_args__ = (
         one_of("status", ReservationStatus),
-        one_of("source", ("stays", "beds24", "direct")),
+        a_name("source"),
         CheckConstraint("check_out_at > check_in_at", name="window"),
         CheckConstraint("units > 0", name="units"),
         Index(

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.integrations import locks
 from app.models import Credential
 from app.models.columns import among
 
@@ -60,7 +61,7 @@ def _place(kind: str, subject: str, stays: Mapping[UUID, UUID]) -> str:
         return f"/reservations/{stays[credential]}"
     if subject.startswith("accommodations:"):
         return "/accommodations"
-    if kind == "channel_unreachable" and subject == "tuya":
+    if kind == "channel_unreachable" and subject in locks.KNOWN:
         return "/locks"
     if kind == "vendor_quota" and subject.endswith("stays"):
         return "/channels"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,22 +9,16 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from app.integrations import channels
 from app.models import ChannelProperty, ProcessHeartbeat, Property, ReconciliationLog
+from app.models.reconciliation import RUN_KINDS
 from app.queue import schedule
 from app.queue.registry import JobSpec
-from app.runtime import settings
+from app.services import vendors
 from app.services.alert_rules import WARNING, Finding, Found, Look, Rule
 
-#: the scheduled kinds, and the job that begins them
-TICKS: Mapping[str, str] = {
-    "stays": "reconciliation.tick_stays",
-    "beds24_bookings": "reconciliation.tick_beds24_bookings",
-    "beds24_availability": "reconciliation.tick_beds24_availability",
-    "beds24_rates": "reconciliation.tick_beds24_rates",
-}
 DAY = timedelta(hours=24)
 NAMES = {
-    "stays": "The reconciliation with Stays",
     "beds24_bookings": "The comparison of bookings with Beds24",
     "beds24_availability": "The comparison of availability with Beds24",
     "beds24_rates": "The comparison of prices with Beds24",
@@ -102,7 +95,7 @@ def run_slow(look: Look) -> Found:
         )
         .outerjoin(Property, Property.id == ReconciliationLog.property_id)
         .where(
-            ReconciliationLog.kind.in_(TICKS),
+            ReconciliationLog.kind.in_(RUN_KINDS),
             ReconciliationLog.dry_run.is_(False),
             ReconciliationLog.duration.is_not(None),
             ReconciliationLog.started_at > look.now - NEWS,
@@ -131,17 +124,20 @@ def run_slow(look: Look) -> Found:
 def _lines(look: Look) -> list[_Line]:
     """What should come by itself here: only what has a schedule and somebody to run with."""
     due = {spec.name: spec for spec in schedule.wanted()}
-    scheduled = {kind: due[job] for kind, job in TICKS.items() if job in due}
-    lines: list[_Line] = []
-    if "stays" in scheduled and settings().stays_configured:
-        patience = _patience(look, scheduled["stays"])
-        lines.append(_Line("stays", None, _name("stays", None), None, patience))
+    ticks = {kind: f"reconciliation.tick_{kind}" for kind in RUN_KINDS}
+    scheduled = {kind: due[job] for kind, job in ticks.items() if job in due}
+    whole = {kind for kind in scheduled if kind in channels.KNOWN}
+    lines = [
+        _Line(kind, None, _name(kind, None), None, _patience(look, scheduled[kind]))
+        for kind in sorted(whole)
+        if vendors.channel_ready(kind)
+    ]
     houses = look.session.execute(
         select(Property.id, Property.name, ChannelProperty.created_at)
         .join(ChannelProperty, ChannelProperty.property_id == Property.id)
         .where(ChannelProperty.channel_name == "beds24", ChannelProperty.status == "active")
     ).all()
-    for kind in sorted(scheduled.keys() - {"stays"}):
+    for kind in sorted(scheduled.keys() - whole):
         patience = _patience(look, scheduled[kind])
         lines += [
             _Line(kind, house.id, _name(kind, house.name), house.created_at, patience)
@@ -160,7 +156,8 @@ def _patience(look: Look, spec: JobSpec) -> timedelta:
 
 
 def _name(kind: str, house: str | None) -> str:
-    return NAMES[kind] if house is None else f"{NAMES[kind]} of {house}"
+    name = NAMES.get(kind) or f"The reconciliation with {channels.title(kind)}"
+    return name if house is None else f"{name} of {house}"
 
 
 RULES = (Rule("no_run", no_run), Rule("run_slow", run_slow))

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import and_, func, or_, select
 
 from app.domain.states import WANTED, CredentialState
+from app.integrations import channels, locks
 from app.models import (
     Accommodation,
     Credential,
@@ -21,7 +22,6 @@ from app.services import alerts
 from app.services.alert_rules import CRITICAL, WARNING, Finding, Found, Look, Rule
 from app.services.pin_warnings import REVOKE_HELP
 
-NAMES = {"stays": "Stays", "beds24": "Beds24", "tuya": "The lock account"}
 #: errors that say nothing of the lock or the booking and all of the vendor
 SILENT = ("unreachable", "unconfirmed", "unreadable")
 #: begins the subject of an alert about refused credentials; Beds24's have accounts of their own
@@ -56,7 +56,7 @@ def unreachable(look: Look) -> Found:
     return {
         row.vendor: Finding(
             CRITICAL,
-            f"{NAMES[row.vendor]} cannot be reached since {row.failing_since:%d %b %H:%M} UTC",
+            f"{_name(row.vendor)} cannot be reached since {row.failing_since:%d %b %H:%M} UTC",
             help_,
         )
         for row in rows
@@ -74,7 +74,7 @@ def refused(look: Look) -> Found:
     return {
         CREDENTIALS + row.vendor: Finding(
             CRITICAL,
-            f"{NAMES[row.vendor]} refuses our credentials",
+            f"{_name(row.vendor)} refuses our credentials",
             "Check the key and the secret in the environment against the vendor's console, then "
             "restart Turnkey.",
         )
@@ -146,15 +146,22 @@ def _gone(kind: str, host: str, seen_at: datetime, others: int) -> Finding:
 
 def _in_use(vendor: str) -> bool:
     """Whether we work with the vendor at all; what was switched off is not down."""
-    if vendor == "stays":
-        return settings().stays_configured
-    if vendor == "tuya":
-        return settings().tuya_configured
-    return vendor in NAMES
+    if vendor in locks.KNOWN:
+        return locks.KNOWN[vendor].ready(settings())
+    known = channels.KNOWN.get(vendor)
+    return known is not None and (known.dialect is None or known.dialect(settings()) is not None)
+
+
+def _name(vendor: str) -> str:
+    return locks.KNOWN[vendor].title if vendor in locks.KNOWN else channels.title(vendor)
+
+
+def _known(vendor: str) -> bool:
+    return vendor in locks.KNOWN or vendor in channels.KNOWN
 
 
 RULES = (
-    Rule("channel_unreachable", unreachable, lambda subject: subject in NAMES),
+    Rule("channel_unreachable", unreachable, _known),
     Rule("vendor_quota", refused, lambda subject: subject.startswith(CREDENTIALS)),
     Rule("revoke_overdue", left_on_lock, lambda subject: subject.startswith(PIN)),
     Rule("process_gone", process_gone),

@@ -1,7 +1,8 @@
 """A channel's ids for our rooms, room types and rates: map, change, take away (CHAN-17…40).
 
-Only Beds24 needs them: a Stays listing is named in its accommodation's `stays_id`. A `room` mapping
-and the accommodation's `beds24_room_id` and `beds24_unit_id` say the same at any moment.
+A Stays listing needs none, it is named in its accommodation's `stays_id`. A `room` mapping of
+Beds24 and the accommodation's `beds24_room_id` and `beds24_unit_id` say the same at any moment. Any
+other channel has `room` mappings only, its units' ids spelled as it spells them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from app.services import (
 )
 from app.services.audit import Actor
 from app.services.channel_mapping_rows import NAMED, PROPERTY, ROOM, ROOM_TYPE, Wanted
+from app.services.channel_places import STAYS
 from app.services.channel_units import BEDS24
 from app.services.inputs import ExternalId, Input, conflicts
 from app.services.paging import Page
@@ -111,7 +113,7 @@ def _create(new: NewChannelMapping, actor: Actor) -> Mapped:
         wanted = _checked(session, connection, new)
         channel_mapping_rows.lock(session, [connection.id])
         row = channel_mapping_rows.settle(session, wanted, actor=actor)
-        if unit is not None and row.is_active:
+        if unit is not None and row.is_active and connection.channel_name == BEDS24:
             channel_units.write(session, unit, row.external_id, actor=actor)
             room_assignment.place_known_units(session, connection.id, row.external_id)
         return Mapped(row, _waiting_of(session, row))
@@ -129,7 +131,8 @@ def _update(mapping_id: UUID, changes: ChannelMappingChanges, actor: Actor) -> M
         _refuse_other(row, changes)
         connection = session.get_one(ChannelProperty, row.channel_property_id)
         had = row.internal_id
-        units = _hold(session, row.mapping_type, [had, changes.internal_id or had])
+        held = _hold(session, row.mapping_type, [had, changes.internal_id or had])
+        units = held if connection.channel_name == BEDS24 else {}
         channel_mapping_rows.lock(session, [connection.id])
         row = _found(session, mapping_id, anew=True)
         _refuse_stale(row, changes, had)
@@ -161,7 +164,9 @@ def _delete(mapping_id: UUID, actor: Actor) -> None:
         channel_mapping_rows.lock(session, [row.channel_property_id])
         row = _found(session, mapping_id, anew=True)
         _refuse_stale(row, ChannelMappingChanges(), had)
-        if channel_mapping_rows.retire(session, row, actor=actor) and had in units:
+        connection = session.get_one(ChannelProperty, row.channel_property_id)
+        retired = channel_mapping_rows.retire(session, row, actor=actor)
+        if retired and had in units and connection.channel_name == BEDS24:
             channel_units.write(session, units[had], None, actor=actor)
 
 
@@ -253,15 +258,19 @@ def _hold(session: Session, mapping_type: str, ids: Collection[UUID]) -> dict[UU
 
 def _checked(session: Session, connection: ChannelProperty, new: NewChannelMapping) -> Wanted:
     """The mapping with its ids as they are stored. Raises Invalid naming every id that is wrong."""
-    if connection.channel_name != BEDS24:
+    if connection.channel_name == STAYS:
         message = "connects Stays, whose listings are named in the accommodations' stays_id"
         raise Invalid.field("channel_property_id", message)
+    beds24 = connection.channel_name == BEDS24
+    if not beds24 and new.mapping_type != ROOM:
+        raise Invalid.field("mapping_type", f"must be {ROOM} for this channel")
     found = []
     if misfit := _misfit(session, connection, new.mapping_type, new.internal_id):
         found.append(FieldError("internal_id", misfit))
     external_id = new.external_id
     try:
-        external_id = channel_rooms.canonical(new.mapping_type, external_id)
+        if beds24:
+            external_id = channel_rooms.canonical(new.mapping_type, external_id)
     except ValueError as expected:
         found.append(FieldError("external_id", str(expected)))
     if found:

@@ -19,7 +19,7 @@ from app.models import Accommodation, ChannelMapping, ChannelProperty, Property,
 NO_PROPERTY = "there is no property yet: create one, and the next run takes this reservation in"
 NOT_CONNECTED = "the property is not connected to the channel any more"
 #: the channel whose rooms are mapped by hand; Stays' units are known by their own id
-MAPPED = "beds24"
+MAPPED, STAYS = "beds24", "stays"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,15 @@ def find(
 
     Stays' units are known by their id; one nobody has entered yet lands, inactive, in the oldest
     property (DECISIONS 19), and without `create` it is only foreseen. Beds24's rooms go through the
-    active mappings of `channel_property_id`, which it cannot do without (ValueError).
+    active mappings of `channel_property_id`, which it cannot do without (ValueError). The units of
+    any other channel are those that a `room` mapping of one of its connections names.
     """
     if channel == MAPPED:
         if channel_property_id is None:
             raise ValueError("whose rooms they are must be said")
         return _mapped(session, channel_property_id, refs)
+    if channel != STAYS:
+        return _named(session, channel, refs)
     places: dict[str, Place | NoPlace] = {**_of_stays(session, refs, create=create)}
     missing = NoPlace(NO_PROPERTY, "no_property")
     return places | {ref: missing for ref in refs if ref not in places}
@@ -138,6 +141,33 @@ def _known(session: Session, refs: Collection[str]) -> dict[str, Place]:
         )
         for row in rows
     }
+
+
+def _named(session: Session, channel: str, refs: Collection[str]) -> Found:
+    """Units by the `room` mappings of all connections of a channel: one id, one unit."""
+    rows = session.execute(
+        select(ChannelMapping.external_id, Accommodation, Property)
+        .join(ChannelProperty, ChannelProperty.id == ChannelMapping.channel_property_id)
+        .join(Accommodation, Accommodation.id == ChannelMapping.internal_id)
+        .join(Property, Property.id == Accommodation.property_id)
+        .where(
+            ChannelProperty.channel_name == channel,
+            ChannelProperty.status == "active",
+            ChannelProperty.property_id == Accommodation.property_id,
+            ChannelMapping.mapping_type == "room",
+            ChannelMapping.is_active,
+            ChannelMapping.external_id.in_(set(refs)),
+        )
+        .order_by(ChannelProperty.created_at, ChannelProperty.id)
+    )
+    found: dict[str, Place | NoPlace] = {
+        ref: NoPlace(f"unit {ref} is not mapped", "unmapped", ref) for ref in refs
+    }
+    for ref, unit, home in reversed(rows.all()):  # of two houses the one connected first
+        found[ref] = Place(
+            unit.id, home.id, unit.room_type_id, unit.name, house_of(home), home.currency
+        )
+    return found
 
 
 def _mapped(session: Session, channel_property_id: UUID, refs: Collection[str]) -> Found:

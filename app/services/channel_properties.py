@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, FieldError, Invalid, NotFound
+from app.integrations.channels import KNOWN
 from app.integrations.channels.beds24_tokens import Tokens
 from app.models import ChannelAccount, ChannelProperty, Property
 from app.runtime import secret_vault
@@ -59,6 +60,15 @@ def _secret(value: str) -> str:
     return value
 
 
+def _known(channel: str) -> str:
+    if channel not in KNOWN:
+        raise ValueError("must be one of " + ", ".join(KNOWN))
+    return channel
+
+
+ChannelName = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(KNOWN)})
+]
 HeaderText = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_header)]
 WebhookSecret = Annotated[str, StringConstraints(max_length=255), AfterValidator(_secret)]
 
@@ -72,7 +82,7 @@ class NewChannelProperty(Input):
     """
 
     property_id: UUID
-    channel_name: Literal["stays", "beds24"]
+    channel_name: ChannelName
     channel_property_id: ExternalId
     config: dict[str, Any] = Field(default_factory=dict)
     status: Literal["active", "inactive"] = "active"

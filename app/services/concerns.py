@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from app.domain.states import NEEDS_PIN, PinState
+from app.integrations import channels, locks
 from app.models import Accommodation, Alert, ChannelProperty, LockMapping, Property, VendorState
 from app.models.columns import among
 from app.services import alert_places, alert_stays
@@ -174,13 +175,13 @@ def _opens_no_door(alert: Alert) -> bool:
     if alert.kind == "process_gone":
         return alert.subject.startswith(("worker@", "clock@"))
     if alert.kind in ("channel_unreachable", "vendor_quota"):
-        return alert.subject.endswith("tuya")
+        return alert.subject.endswith(tuple(locks.KNOWN))
     return alert.kind == "clock_skew"
 
 
 def _house(noun: str, key: UUID | None) -> UUID | None:
     """The property of a run ("beds24_rates:<id>"); None for what belongs to none."""
-    return key if noun.startswith(("beds24", "stays")) else None
+    return key if noun.startswith(tuple(channels.KNOWN)) else None
 
 
 def _doors(session: Session, subjects: Collection[str]) -> Mapping[UUID | None, UUID]:

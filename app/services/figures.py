@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app import meters
+from app.integrations import channels
 from app.models import Credential, PinJob, ReconciliationLog
 from app.transaction import after_commit
 
@@ -17,7 +18,7 @@ INBOUND, OUTBOUND = "inbound", "outbound"
 #: an end that leaves nothing to do
 GOOD = frozenset({"done", "stale", "ignored", "noted"})
 #: the sources we know; anything else is one label
-SOURCES = frozenset({"stays", "beds24", "pms"})
+SOURCES = frozenset({*channels.KNOWN, "pms"})
 
 
 class Tried(Protocol):

@@ -18,7 +18,6 @@ from app.integrations.locks import Device
 from app.models import Lock
 from app.models.columns import among
 from app.queue import client as queue
-from app.runtime import settings
 from app.services import alerts, audit, vendors
 from app.services.audit import Actor
 from app.services.locks import PIN_LENGTHS
@@ -26,7 +25,6 @@ from app.transaction import in_transaction, transaction
 
 log = structlog.get_logger(__name__)
 
-TUYA = "tuya"
 #: a list that nobody has asked for this long, though it is read every ten minutes
 LATE = timedelta(minutes=12)
 #: the subject of the alert about a list that cannot be true
@@ -78,16 +76,40 @@ class Refreshed:
     gone: tuple[UUID, ...] = ()
     suspicious: bool = False  # an empty list while we know locks: nothing was believed
 
+    def __add__(self, other: Refreshed) -> Refreshed:
+        return Refreshed(
+            self.listed + other.listed,
+            self.online + other.online,
+            self.new + other.new,
+            self.gone + other.gone,
+            self.suspicious or other.suspicious,
+        )
 
-def refresh(*, actor: Actor = audit.SYSTEM, vendor: str = TUYA, register: bool = True) -> Refreshed:
-    """Read the account's devices and believe them.
+
+def refresh(
+    *, actor: Actor = audit.SYSTEM, vendor: str | None = None, register: bool = True
+) -> Refreshed:
+    """Read the devices of every account that is set up, or of one, and believe them.
 
     A new one is registered with a guess at its radio, which a person may correct; without
     `register` it waits until somebody asks for it or adds it by hand. One that is gone is marked,
-    never deleted. Raises Unavailable when the vendor is not set up or cannot be read.
+    never deleted. Raises Unavailable when no vendor is set up or one cannot be read, after the
+    others were.
     """
     if in_transaction():
         raise RuntimeError("a vendor is never called inside a transaction")
+    found, refusal = Refreshed(0, 0), None
+    for name in [vendor] if vendor else vendors.lock_vendors():
+        try:
+            found += _refresh(name, actor, register=register)
+        except Unavailable as refused:
+            refusal = refused
+    if refusal is not None:
+        raise refusal
+    return found
+
+
+def _refresh(vendor: str, actor: Actor, *, register: bool) -> Refreshed:
     client = vendors.lock_client(vendor)
     vendors.note_listing(vendor)
     try:
@@ -113,12 +135,14 @@ def refresh(*, actor: Actor = audit.SYSTEM, vendor: str = TUYA, register: bool =
 
 def queue_due(now: datetime) -> int:
     """For the sweep: have the list read right after the start, and when its tick was lost."""
-    if not settings().tuya_configured:
+    try:
+        accounts = vendors.lock_vendors()
+    except Unavailable:
         return 0
     with transaction() as session:
-        known = vendors.state(session, TUYA)
-    last = known.devices_read_at if known is not None else None
-    if last is not None and last + LATE > now:
+        known = [vendors.state(session, vendor) for vendor in accounts]
+    read = [state.devices_read_at if state is not None else None for state in known]
+    if all(last is not None and last + LATE > now for last in read):
         return 0
     queue.enqueue("locks.refresh")
     return 1

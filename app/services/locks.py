@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.states import LockTestState
 from app.errors import Conflict, FieldError, NotFound
+from app.integrations.locks import KNOWN
 from app.models import Credential, Lock, LockMapping, LockTest
 from app.services import audit, dependents, edits, list_args, listing, pin_redraw
 from app.services.audit import Actor
@@ -26,6 +27,17 @@ PIN_LENGTHS = {"wifi": 7, "zigbee": 6, "bluetooth": 6}
 
 Radio = Literal["wifi", "zigbee", "bluetooth"]
 HexCase = Literal["lower", "upper"]
+
+
+def _known(vendor: str) -> str:
+    if vendor not in KNOWN:
+        raise ValueError("must be one of " + ", ".join(KNOWN))
+    return vendor
+
+
+Vendor = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": sorted(KNOWN)})
+]
 PinLength = Annotated[int, Field(ge=4, le=10)]
 Capacity = Annotated[int, Field(ge=1, le=10_000)]
 
@@ -34,7 +46,7 @@ class NewLock(Input):
     """A device as its vendor knows it; the length of its PINs follows from its radio."""
 
     name: Name
-    vendor: Literal["tuya"]
+    vendor: Vendor
     device_id: ExternalId
     radio: Radio = "wifi"
     pin_length: PinLength | None = None

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import RunStatus
 from app.errors import NotFound
+from app.integrations import locks
 from app.models import (
     Accommodation,
     AccommodationSync,
@@ -94,9 +95,10 @@ def _connect(session: Session, property_id: UUID) -> Step:
         missing.append("channel")
     elif settings().stays_configured and _failing(session, "stays"):
         missing.append("channel_answer")
-    if not settings().tuya_configured:
+    accounts = [name for name, vendor in locks.KNOWN.items() if vendor.ready(settings())]
+    if not accounts:
         missing.append("lock_vendor")
-    elif _failing(session, "tuya"):
+    elif all(_failing(session, vendor) for vendor in accounts):
         missing.append("lock_vendor_answer")
     return Step(StepName.CONNECT, not missing, tuple(missing), len(missing))
 

@@ -15,6 +15,7 @@ from app import clock
 from app.domain import safety_brake
 from app.domain.states import RunStatus
 from app.errors import Conflict, Invalid, NotFound, Unavailable
+from app.integrations import channels
 from app.integrations.channels import ItemError
 from app.integrations.errors import IntegrationError, RateLimited
 from app.models import ChannelProperty, ReconciliationLog
@@ -169,7 +170,7 @@ def apply(run_id: UUID, plan_hash: str, *, actor: Actor | None = None) -> UUID:
     except IntegrationError as error:
         if not isinstance(error, RateLimited):
             vendors.note_error(comparison.channel, error)
-        name = reconciliation_kinds.NAMES[comparison.channel]
+        name = channels.title(comparison.channel)
         raise Unavailable(f"{name} cannot be read right now: try again in a minute") from error
     if comparison.plan(work, reading).hash != plan_hash:
         raise Conflict(WORLD_CHANGED)
@@ -272,7 +273,7 @@ def _carry_out(work: Work) -> None:
 
 def _fail_reading(work: Work, channel: str, error: IntegrationError) -> None:
     vendors.note_error(channel, error)
-    message = f"Failed to fetch from {reconciliation_kinds.NAMES[channel]} API"  # STAY-47
+    message = f"Failed to fetch from {channels.title(channel)} API"  # STAY-47
     _fail(work, message, error.kind, retry=error.retryable, pause=error.retry_after)
 
 
@@ -285,7 +286,7 @@ def _compare(work: Work, comparison: Comparison, reading: Any) -> None:
     elif _is_more_than_agreed(work, plan):
         _fail(work, MORE_BY_NOW, "stopped", retry=False, fetched=plan.fetched, **_kept(plan))
     elif plan.stopped and work.plan_hash is None:
-        name = reconciliation_kinds.NAMES[comparison.channel]
+        name = channels.title(comparison.channel)
         message = safety_brake.explain(plan.risky, plan.active, name)
         _fail(work, message, "stopped", retry=False, fetched=plan.fetched, **_kept(plan))
     else:

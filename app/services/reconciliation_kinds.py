@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from app.domain import safety_brake
+from app.integrations import channels
 from app.integrations.channels import ItemError
 from app.services.reconciliation_rows import Work
 
-#: a channel as people know it, in what a run says of itself
-NAMES = {"stays": "Stays", "beds24": "Beds24"}
 #: what takes something away from a guest: listed first by every plan
 RISKY = ("cancel", "move")
 
@@ -77,7 +76,7 @@ class Comparison(Protocol):
     account's credits to urgent work; RateLimited has the run wait and be read anew.
     """
 
-    channel: str  # stays | beds24
+    channel: str  # a key of app.integrations.channels.KNOWN
 
     def read(self, work: Work) -> Any:
         """What the channel says, complete, read with no transaction open. Raises
@@ -94,9 +93,10 @@ class Comparison(Protocol):
         ...
 
 
-#: kind -> what compares it
+#: what a kind is compared by that is named like its channel: what has changed there since
+CHANGES = "app.services.changes_comparison:ChangesComparison"
+#: kind -> what compares it otherwise
 KINDS: dict[str, str] = {
-    "stays": "app.services.stays_comparison:StaysComparison",
     "beds24_bookings": "app.services.booking_comparison:BookingComparison",
     "beds24_availability": "app.services.availability_comparison:AvailabilityComparison",
     "beds24_rates": "app.services.rate_comparison:RateComparison",
@@ -107,8 +107,9 @@ KINDS: dict[str, str] = {
 
 def load(kind: str) -> Comparison:
     """A comparison of a kind; KeyError for an unknown one."""
-    module, _, name = KINDS[kind].partition(":")
-    return cast(Comparison, getattr(importlib.import_module(module), name)())
+    module, _, name = (CHANGES if kind in channels.KNOWN else KINDS[kind]).partition(":")
+    make = getattr(importlib.import_module(module), name)
+    return cast(Comparison, make(kind) if kind in channels.KNOWN else make())
 
 
 def channel_of(kind: str) -> str:

@@ -23,8 +23,6 @@ from app.services import list_args
 from app.services.paging import Page, page_args
 from app.transaction import transaction
 
-#: kind -> the job that starts it
-TICKS = {kind: f"reconciliation.tick_{kind}" for kind in RUN_KINDS}
 SLOW = timedelta(seconds=120)  # C-41
 #: what the list of runs can be ordered by
 SORTS: Mapping[str, InstrumentedAttribute[Any]] = {
@@ -99,7 +97,7 @@ def get(run_id: UUID) -> ReconciliationLog:
 
 def schedule(kind: str = "stays") -> str | None:
     """The cron of a kind, in UTC; None when it has none."""
-    job = JOBS.get(TICKS.get(kind, ""))
+    job = JOBS.get(f"reconciliation.tick_{kind}")
     return None if job is None else timetable.cron(job)
 
 

@@ -107,7 +107,7 @@ def _sift(
         "sweep": [sweep_mark(c.copy) for c in batch],
         "modified": [c.modified_at if c.copy.modified_at else None for c in batch],
     }
-    if channel == channel_places.MAPPED:
+    if channel != channel_places.STAYS:
         of = [_place(places, c) for c in batch]
         said["accommodation"] = [place and place.accommodation_id for place in of]
         said["room_type"] = [place and place.room_type_id for place in of]

@@ -17,13 +17,14 @@ from app import clock
 from app.domain.folding import words
 from app.domain.states import ReservationStatus as Status
 from app.errors import Invalid, NotFound
+from app.integrations import channels
 from app.models import Accommodation, Property, Reservation, RoomType
 from app.services import list_args, pin_views
 from app.services.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, page_args
 from app.services.pin_views import PinView
 from app.transaction import transaction
 
-SOURCES = ("stays", "beds24", "direct")
+SOURCES = (*channels.KNOWN, "direct")
 #: shorthands for status and dates; the day is each property's own (UI.md §5)
 VIEWS: Final = ("active", "arriving", "in_house", "leaving", "upcoming", "past", "cancelled")
 ORDERS = ("asc", "desc")

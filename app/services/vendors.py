@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.errors import Unavailable
+from app.integrations import channels, locks
 from app.integrations.channels import ChannelClient, beds24, load_channel
 from app.integrations.channels.beds24 import Beds24Client
 from app.integrations.errors import IntegrationError, QuotaExhausted
@@ -53,16 +54,28 @@ def forget_clients() -> None:
 
 def lock_client(vendor: str) -> LockClient:
     """The one client of a lock vendor in this process. Raises Unavailable when not configured."""
-    if vendor == "tuya" and not settings().tuya_configured:
-        raise Unavailable("no lock vendor is configured: set TUYA_ACCESS_ID and its companions")
+    known = locks.KNOWN.get(vendor)
+    if known is not None and not known.ready(settings()):
+        raise Unavailable(f"no lock vendor is configured: set {known.variables}")
     return cast(LockClient, _client(f"lock:{vendor}", lambda: load_vendor(vendor)(settings())))
+
+
+def channel_ready(channel: str) -> bool:
+    """Whether the environment holds an account of this channel that speaks for all of it."""
+    return _dialect(channel) is not None
+
+
+def _dialect(channel: str) -> str | None:
+    known = channels.KNOWN.get(channel)
+    return known.dialect(settings()) if known is not None and known.dialect is not None else None
 
 
 def channel_client(channel: str = "stays") -> ChannelClient:
     """The one client of a channel in this process. Raises Unavailable when not configured."""
-    if channel != "stays" or not settings().stays_configured:
-        raise Unavailable("Stays is not configured: set STAYS_API_URL and its companions")
-    dialect = f"stays_{settings().stays_dialect}"
+    dialect = _dialect(channel)
+    if dialect is None:
+        missing = channels.KNOWN[channel].variables
+        raise Unavailable(f"{channels.title(channel)} is not configured: set {missing}")
     made = _client(f"channel:{dialect}", lambda: load_channel(dialect)(settings()))
     return cast(ChannelClient, made)
 
@@ -103,6 +116,15 @@ def listings_clients(channel: str) -> list[ChannelClient]:
     if not accounts:
         raise Unavailable(channel_accounts.NOT_CONFIGURED)
     return [beds24_account(account_id) for account_id in accounts]
+
+
+def lock_vendors() -> list[str]:
+    """The lock vendors that are set up. Raises Unavailable when there is none."""
+    ready = [name for name, vendor in locks.KNOWN.items() if vendor.ready(settings())]
+    if not ready:
+        wanted = " or ".join(vendor.variables for vendor in locks.KNOWN.values())
+        raise Unavailable(f"no lock vendor is configured: set {wanted}")
+    return ready
 
 
 def state(session: Session, vendor: str) -> VendorState | None:

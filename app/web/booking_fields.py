@@ -12,6 +12,7 @@ from flask import request
 
 from app import clock
 from app.domain.currencies import CURRENCIES
+from app.integrations import channels
 from app.services import booking_desk, list_args
 from app.services.booking_desk import Kind, Offer
 from app.web import amounts, booking_words, navigation
@@ -92,7 +93,7 @@ def context(offer: Offer | None) -> dict[str, Any]:
         "most": SHOWN,
         "today": clock.local_today(offer.kind.house.timezone) if offer else None,
         "currencies": [(code, code) for code in sorted(CURRENCIES)],
-        "channel_name": {"beds24": "Beds24", "stays": "Stays"},
+        "channel_name": {name: one.title for name, one in channels.KNOWN.items()},
     }
 
 

@@ -10,11 +10,11 @@ from flask.typing import ResponseReturnValue
 
 from app.domain.states import RunStatus
 from app.errors import Conflict, Unavailable
+from app.integrations import channels
 from app.runtime import settings
 from app.services import comparison_reports, reconciliation, reconciliation_turns
 from app.services.comparison_reports import Report
 from app.services.paging import page_args
-from app.services.reconciliation_kinds import NAMES
 from app.web import comparison_wording as wording
 from app.web import dates, navigation, reconciliation_wording
 from app.web.dates import gettext as _
@@ -45,7 +45,7 @@ def create() -> ResponseReturnValue:
     except Conflict:
         return _index(409, _("This comparison is under way already"))
     except Unavailable:
-        return _index(503, _("%(channel)s is not set up", channel=NAMES[channel]))
+        return _index(503, _("%(channel)s is not set up", channel=channels.title(channel)))
     if len(ids) == 1:
         return redirect(url_for(".show", run_id=ids[0]), 303)
     flash(_("The comparisons have begun, one for each property."), "ok")
@@ -121,4 +121,4 @@ def _connected() -> dict[str, str]:
         "stays": settings().stays_configured,
         "beds24": bool(reconciliation_turns.connections()),
     }
-    return {channel: name for channel, name in NAMES.items() if there[channel]}
+    return {channel: channels.title(channel) for channel, ready in there.items() if ready}

@@ -11,9 +11,9 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
+from app.integrations import channels
 from app.models.reconciliation import RUN_KINDS
 from app.services.comparison_reports import Report
-from app.services.reconciliation_kinds import NAMES
 from app.web import dates, reconciliation_wording
 from app.web.dates import gettext as _
 from app.web.reservations import STATUSES
@@ -67,13 +67,13 @@ class Cell:
 
 def subject(report: Report) -> str:
     """Stays; Beds24, Pousada Vila do Mar"""
-    name = NAMES[report.channel]
+    name = channels.title(report.channel)
     return name if report.home is None else f"{name}, {report.home.name}"
 
 
 def channel(report: Report) -> str:
     """The channel, as people know it."""
-    return NAMES[report.channel]
+    return channels.title(report.channel)
 
 
 def at(moment: str) -> datetime:

@@ -11,6 +11,7 @@ from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
 
 from app.domain.event_causes import Cause
+from app.integrations import channels
 from app.models import ChannelEvent, EventBatch, Reservation
 from app.services import list_args
 from app.services.event_desk import EMPTIED
@@ -20,7 +21,7 @@ from app.services.event_views import PIN_ORDERS
 from app.web import dates, lock_wording
 from app.web.dates import gettext as _
 
-SOURCES = {"stays": "Stays", "beds24": "Beds24", "pms": "Turnkey"}
+SOURCES = {name: one.title for name, one in channels.KNOWN.items()} | {"pms": "Turnkey"}
 STATUSES = {
     "received": ("", "clock", _l("Received")),
     "processing": ("info", "sync", _l("In progress")),

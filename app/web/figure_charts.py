@@ -8,6 +8,7 @@ from typing import Final
 
 from flask_babel import lazy_gettext as _l
 
+from app.integrations import channels, locks
 from app.queue.registry import (
     BEDS24_INBOUND,
     MAINTENANCE,
@@ -24,7 +25,11 @@ from app.web.dates import gettext as _
 from app.web.figure_pencil import Figure, Pencil
 from app.web.plots import Series
 
-VENDORS: Final = {"stays": "Stays", "beds24": "Beds24", "tuya": _l("Lock account")}
+VENDORS: Final = (
+    {name: one.title for name, one in channels.KNOWN.items()}
+    | {name: one.title for name, one in locks.KNOWN.items()}
+    | {"tuya": _l("Lock account")}
+)
 LIMITS: Final = {
     "beds24_credits": _l("Beds24, kept back by our own count"),
     "door": _l("Refused by us"),

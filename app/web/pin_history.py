@@ -9,10 +9,11 @@ from datetime import datetime
 from flask_babel import lazy_gettext as _l
 
 from app.domain.states import PinJobKind, PinJobStatus, RevokeReason
+from app.integrations import channels
 from app.models import Credential, PinJob
 from app.services.diagnosis import Explanation
 from app.web.dates import gettext as _
-from app.web.pin_sentences import CHANNELS, name_of, sentence
+from app.web.pin_sentences import name_of, sentence
 from app.web.pin_steps import REASONS
 
 ACTIONS = {
@@ -73,7 +74,7 @@ def history(e: Explanation) -> list[Happened]:
 
 def _booking(e: Explanation) -> Iterator[Happened]:
     stay = e.reservation
-    source = CHANNELS.get(stay.source, _("Direct"))
+    source = channels.title(stay.source) if stay.source in channels.KNOWN else _("Direct")
     yield Happened(stay.created_at, _("Booking received"), source)
     if stay.cancelled_at is not None:
         yield Happened(stay.cancelled_at, _("Booking cancelled"), source)

@@ -14,6 +14,7 @@ from flask_babel.speaklater import LazyString
 from app import clock
 from app.domain.pin_causes import Cause, Help, Verdict
 from app.domain.states import NEEDS_PIN
+from app.integrations import channels
 from app.services import alert_settings
 from app.services.diagnosis import Explanation
 from app.web import dates
@@ -29,8 +30,6 @@ from app.web.pin_wording import (
     VERDICTS,
     Line,
 )
-
-CHANNELS = {"stays": "Stays", "beds24": "Beds24"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def _values(e: Explanation) -> dict[str, str]:
         "kind": e.room_type.name if e.room_type else "",
         "lock": e.lock.name if e.lock else _("the lock"),
         "digits": str(e.lock.pin_length) if e.lock else "",
-        "channel": CHANNELS.get(reservation.source, _("the channel")),
+        "channel": _channel(reservation.source),
         "word": reservation.unknown_status or "",
         "since": until(diagnosis.since, zone) if diagnosis.since else "",
         "next": until(at, zone) if at else "",
@@ -135,7 +134,13 @@ def name_of(e: Explanation, user_id: object, actor: str) -> str:
     person = next((user for id_, user in e.people.items() if id_ == user_id), None)
     if person is not None:
         return person.display_name
-    return _("System") if actor == "system" else CHANNELS.get(actor, actor)
+    if actor == "system":
+        return _("System")
+    return channels.title(actor) if actor in channels.KNOWN else actor
+
+
+def _channel(source: str) -> str:
+    return channels.title(source) if source in channels.KNOWN else _("the channel")
 
 
 def _text(e: Explanation, line: Line, values: dict[str, str]) -> str:

@@ -11,10 +11,11 @@ from flask_babel import ngettext
 from app.domain.diagnosis import Link
 from app.domain.pin_causes import Cause, LinkKey, LinkState, Verdict
 from app.domain.states import RevokeReason
+from app.integrations import channels
 from app.services.diagnosis import Explanation
 from app.web import dates
 from app.web.dates import gettext as _
-from app.web.pin_sentences import CHANNELS, hours, room_of, sentence
+from app.web.pin_sentences import hours, room_of, sentence
 
 TITLES = {
     LinkKey.BOOKING: _l("Booking received and confirmed"),
@@ -83,7 +84,8 @@ def _step(e: Explanation, link: Link) -> Step:
 
 
 def _booking(e: Explanation, link: Link) -> str:
-    source = CHANNELS.get(e.reservation.source, _("Direct"))
+    sold_by = e.reservation.source
+    source = channels.title(sold_by) if sold_by in channels.KNOWN else _("Direct")
     at = e.reservation.cancelled_at
     if e.diagnosis.cause == Cause.CANCELLED and at is not None:
         there = dates.local(at, e.house.timezone)

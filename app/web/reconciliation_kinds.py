@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.domain.states import RunStatus
 from app.models import ReconciliationLog
-from app.services import reconciliation_turns, reconciliation_views
+from app.services import reconciliation_turns, reconciliation_views, vendors
 from app.services.reconciliation_turns import Connection
 from app.services.reconciliation_views import Stand
 from app.web import navigation
@@ -55,7 +55,7 @@ class Board:
 
 def board(kind: str, *, stays: bool) -> Board:
     """How the kinds stand at the property chosen, or everywhere; in two statements. `stays` tells
-    whether Stays is set up."""
+    whether Stays is set up; other channels say so themselves."""
     chosen = navigation.current_property()
     there = [
         each
@@ -72,15 +72,19 @@ def board(kind: str, *, stays: bool) -> Board:
     ended = [one.last for one in mine if one.last is not None]
     return Board(
         kind=kind,
-        tabs=[
-            _tab(name, by_kind[name], bool(there) if is_beds24(name) else stays) for name in KINDS
-        ],
+        tabs=[_tab(name, by_kind[name], _connected(name, there, stays=stays)) for name in KINDS],
         property_id=own,
-        connected=bool(there) if is_beds24(kind) else stays,
+        connected=_connected(kind, there, stays=stays),
         running=next((one.running for one in mine if one.running is not None), None),
         last=max(ended, key=lambda run: run.started_at, default=None),
         houses=_houses(kind, there, mine) if is_beds24(kind) and len(there) > 1 else (),
     )
+
+
+def _connected(kind: str, there: Sequence[Connection], *, stays: bool) -> bool:
+    if is_beds24(kind):
+        return bool(there)
+    return stays if kind == "stays" else vendors.channel_ready(kind)
 
 
 def zone_of(property_id: UUID | None) -> str:

@@ -10,11 +10,12 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from app.domain.states import RunStatus
+from app.integrations import channels
 from app.models import ReconciliationLog
 from app.services import channel_accounts, reconciliation, reconciliation_turns
+from app.services.changes_comparison import CLEANUP_FAILED
 from app.services.channel_accounts import BEDS24
-from app.services.reconciliation_kinds import NAMES, channel_of
-from app.services.stays_comparison import CLEANUP_FAILED
+from app.services.reconciliation_kinds import channel_of
 from app.web.dates import gettext as _
 
 #: kind -> its name, and how often it runs
@@ -91,12 +92,12 @@ TRIGGERS = {
 
 def name(kind: str) -> str:
     """What a kind of run compares."""
-    return str(KINDS[kind][0] if kind in KINDS else DEEP.get(kind, kind))
+    return str(KINDS[kind][0] if kind in KINDS else DEEP.get(kind, channels.title(kind)))
 
 
 def channel(kind: str) -> str:
     """The channel of a kind, as people know it."""
-    return NAMES.get(channel_of(kind), kind)
+    return channels.title(channel_of(kind))
 
 
 def failure(error_kind: str | None, kind: str) -> str:

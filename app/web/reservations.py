@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _l
 from app import clock
 from app.errors import Conflict, Forbidden
 from app.extensions import limiter
+from app.integrations import channels
 from app.services import credentials, reservation_lists
 from app.services.reservation_lists import ReservationFilter
 from app.web import navigation
@@ -42,7 +43,7 @@ STATUSES = {
     "no_show": _l("No-show"),
     "failed": _l("Failed"),
 }
-SOURCES = {"stays": "Stays", "beds24": "Beds24", "direct": _l("Direct")}
+SOURCES = {name: one.title for name, one in channels.KNOWN.items()} | {"direct": _l("Direct")}
 LIMITS = (25, 50, 100)
 SHOWN_FOR = timedelta(seconds=60)
 

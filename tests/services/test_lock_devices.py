@@ -169,12 +169,7 @@ def test_the_sweep_has_the_list_read_after_the_start(
     ordered: list[str] = []
     monkeypatch.setattr(queue, "enqueue", lambda name, *_, **__: ordered.append(name))
     assert lock_devices.queue_due(clock.now) == 0  # no vendor, nothing to read
-    monkeypatch.setattr(lock_devices, "TUYA", "fake")
-
-    class Configured:
-        tuya_configured = True
-
-    monkeypatch.setattr(lock_devices, "settings", Configured)
+    monkeypatch.setattr(vendors, "lock_vendors", lambda: ["fake"])
     assert lock_devices.queue_due(clock.now) == 1
     cloud.fail_next("devices", Unreachable("down", vendor="fake"))
     with pytest.raises(Unavailable):

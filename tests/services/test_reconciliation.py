@@ -30,12 +30,12 @@ from app.models import (
 from app.queue import status as queue_status
 from app.queue.interrupts import HandBack, OutOfTime
 from app.services import (
+    changes_comparison,
     pin_plan,
     reconciliation,
     reconciliation_cleanup,
     reconciliation_reading,
     reservations,
-    stays_comparison,
     vendors,
 )
 from app.transaction import transaction
@@ -515,7 +515,7 @@ class TestHandBack:
     def test_a_run_goes_on_where_it_stopped(
         self, stays: FakeChannel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(stays_comparison, "SLICE", 10)
+        monkeypatch.setattr(changes_comparison, "SLICE", 10)
         stays.put(*copies(make_accommodation(), 25))
         run_id = reconciliation.start("stays", trigger="schedule")
         real, done = reservations.apply_candidates, []

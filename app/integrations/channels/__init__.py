@@ -1,7 +1,8 @@
-"""Channels: the port, the one normalised reservation, and the map from a dialect to its client.
+"""Channels: the port, the one normalised reservation, the maps of dialects and of channels.
 
-To add a channel: one module with a `ChannelClient`, one line in `CHANNELS`, recorded payloads in
-tests/payloads/<name>/, and the contract suite in tests/contracts runs against it.
+To add a channel: one module with a `ChannelClient`, one line in `CHANNELS` and one in `KNOWN`,
+recorded payloads in tests/payloads/<name>/, and the contract suite in tests/contracts runs against
+it. docs/extending.md leads through all of it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class ChannelReservation:
     only when the payload carried full instants; otherwise dates and optional local times.
     """
 
-    channel: str  # stays | beds24
+    channel: str  # a key of `KNOWN`
     external_id: str
     accommodation_ref: str
     status: str | None
@@ -134,6 +135,37 @@ CHANNELS: dict[str, str] = {
     "beds24": "app.integrations.channels.beds24:client_from_settings",
     "fake": "app.integrations.channels.fake:client_from_settings",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel as the rest of the product knows it.
+
+    `title` is what people read. `dialect` takes the app's Settings and names the entry of
+    `CHANNELS` that speaks for the installation's one account, None while it is not set up;
+    `variables` says what would set it up. A channel without `dialect` keeps its accounts in rows.
+    """
+
+    title: str
+    variables: str
+    dialect: Callable[[Any], str | None] | None = None
+
+
+def _stays(settings: Any) -> str | None:
+    return f"stays_{settings.stays_dialect}" if settings.stays_configured else None
+
+
+#: channel, as rows name it -> what it is to the rest of the product
+KNOWN: dict[str, Channel] = {
+    "stays": Channel("Stays", "STAYS_API_URL and its companions", _stays),
+    "beds24": Channel("Beds24", "BEDS24_REFRESH_TOKEN, or connect a property"),
+}
+
+
+def title(channel: str) -> str:
+    """A channel's name for people; of one that is not known any more, its own with a capital."""
+    known = KNOWN.get(channel)
+    return known.title if known else channel.capitalize()
 
 
 def load_channel(dialect: str) -> Callable[[object], ChannelClient]:

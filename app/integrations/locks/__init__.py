@@ -1,7 +1,8 @@
 """Lock vendors: the port, its shapes, and the map from a vendor's name to its client.
 
-To add a vendor: one module with a `LockClient`, one line in `LOCK_VENDORS`, and the contract suite
-in tests/contracts runs against it. Raise what happened; a returned False hides whether to retry.
+To add a vendor: one module with a `LockClient`, one line in `LOCK_VENDORS` and one in `KNOWN`, and
+the contract suite in tests/contracts runs against it. Raise what happened; a returned False hides
+whether to retry. docs/extending.md leads through all of it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.domain.pins import Pin
 
@@ -116,6 +117,29 @@ class LockClient(Protocol):
 LOCK_VENDORS: dict[str, str] = {
     "tuya": "app.integrations.locks.tuya:client_from_settings",
     "fake": "app.integrations.locks.fake:client_from_settings",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A maker of locks as the rest of the product knows it.
+
+    `title` is what people read, `ready` whether the app's Settings hold an account of it, and
+    `variables` says what would set one up.
+    """
+
+    title: str
+    variables: str
+    ready: Callable[[Any], bool]
+
+
+#: vendors whose locks people may register, by name
+KNOWN: dict[str, Vendor] = {
+    "tuya": Vendor(
+        "The lock account",
+        "TUYA_ACCESS_ID and its companions",
+        lambda settings: bool(settings.tuya_configured),
+    ),
 }
 
 

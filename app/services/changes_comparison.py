@@ -1,4 +1,4 @@
-"""Stays compared with our reservations: what it changed since, and what it has no more."""
+"""A channel compared with our reservations: what it changed since, and what it has no more."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from app.integrations import channels
 from app.integrations.channels import ChannelReservation
 from app.services import (
     reconciliation_cleanup,
@@ -30,10 +31,11 @@ SLICE = 1000
 CLEANUP_FAILED = "Partial cleanup failed, but processing succeeded"  # STAY-50, C-09
 
 
-class StaysComparison:
-    """Everything Stays has changed since the run's window, for the whole account."""
+class ChangesComparison:
+    """Everything a channel has changed since the run's window, for the whole account."""
 
-    channel = "stays"
+    def __init__(self, channel: str = "stays") -> None:
+        self.channel = channel
 
     def read(self, work: Work) -> Reading:
         """Changes, what failed before, and what has vanished. Raises IntegrationError."""
@@ -47,7 +49,7 @@ class StaysComparison:
     def apply(self, work: Work, plan: Plan, keep: Callable[..., None]) -> Tally:
         """Take it in slice by slice, cancel what is gone, and clear up."""
         actions: Actions = plan.actions
-        reading = actions.reading
+        reading, label = actions.reading, channels.title(self.channel)
         tally = Tally(work.created, work.updated, work.deleted)
         tally.errors += plan.errors
         if actions.todo or actions.gone:
@@ -56,14 +58,16 @@ class StaysComparison:
         todo = sorted(actions.todo, key=lambda c: (c.copy.accommodation_ref, c.copy.external_id))
         for begin in range(0, len(todo), SLICE):
             part = todo[begin : begin + SLICE]
-            applied = reservations.apply_candidates(part)
+            applied = reservations.apply_candidates(part, actor_label=label)
             tally.created += applied.created
             tally.updated += applied.updated
             tally.errors += applied.errors
             keep(created=tally.created, updated=tally.updated)
         if actions.gone:
             as_of = reading.gone_as_of or reading.as_of
-            gone = reservations.cancel_vanished(self.channel, actions.gone, as_of=as_of)
+            gone = reservations.cancel_vanished(
+                self.channel, actions.gone, actor_label=label, as_of=as_of
+            )
             tally.deleted += len(gone)
             keep(deleted=tally.deleted)
         with transaction() as session:
