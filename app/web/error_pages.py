@@ -8,6 +8,8 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from app import errors
@@ -47,6 +49,15 @@ def problem(status: int, kind: str, **context: Any) -> Response:
             return render("errors/notice.html", status, headers=headers, **context)
         return Response("", status, headers)
     return render("errors/page.html", status, headers=headers, kind=kind, **context)
+
+
+def bare_problem(status: int, kind: str, **context: Any) -> Response:
+    """`problem` even when what broke is what the sidebar reads: then the page goes without one."""
+    try:
+        return problem(status, kind, **context)
+    except Exception:
+        g.user = None
+        return problem(status, kind, **context)
 
 
 def init(app: Flask) -> None:
@@ -102,6 +113,17 @@ def init(app: Flask) -> None:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
         return problem(status, _kind(status), description=error.message)
 
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(PoolTimeout)
+    def away(error: Exception) -> ResponseReturnValue:
+        """The database is away, overloaded, or its disk is full; it comes back by itself."""
+        if not is_ours(request.path):
+            raise error
+        log.error("database_unavailable", error=type(error).__name__, path=safe_path())
+        response = bare_problem(503, "away")
+        response.headers["Retry-After"] = "10"
+        return response
+
     @app.errorhandler(Exception)
     def broken(error: Exception) -> ResponseReturnValue:
         if not is_ours(request.path):
@@ -109,12 +131,7 @@ def init(app: Flask) -> None:
         log.error("unhandled", exc_info=error, path=safe_path())
         if app.testing and app.config.get("PROPAGATE_EXCEPTIONS") is not False:
             raise error
-        try:
-            return problem(500, "broken", code=request_id())
-        except Exception:
-            # What broke may be what the sidebar reads: then the page goes without one.
-            g.user = None
-            return problem(500, "broken", code=request_id())
+        return bare_problem(500, "broken", code=request_id())
 
 
 def _kind(status: int) -> str:

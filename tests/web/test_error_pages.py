@@ -114,13 +114,27 @@ def test_without_the_database_there_is_still_a_page(
         raise OperationalError("SELECT 1", {}, Exception("connection refused"))
 
     monkeypatch.setattr(f"app.web.{broken}", gone)
-    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     answer = staff.get("/more", headers={"HX-Request": "true"} if htmx else {})
-    assert answer.status_code == 500
+    assert (answer.status_code, answer.headers["X-Problem"]) == (503, "away")
+    assert answer.headers["Retry-After"] == "10"
     assert answer.headers["Content-Security-Policy"]
     if not htmx:
-        assert "<h1>Something broke on our side</h1>" in answer.text
-        assert answer.headers["X-Request-ID"] in answer.text
+        assert "<h1>The database does not answer right now</h1>" in answer.text
+        assert "Nothing you did was lost" not in answer.text
+
+
+def test_what_the_sidebar_breaks_over_is_a_page_too(
+    staff: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("app.web.navigation.transaction", broken)
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    answer = staff.get("/more")
+    assert answer.status_code == 500
+    assert "<h1>Something broke on our side</h1>" in answer.text
+    assert answer.headers["X-Request-ID"] in answer.text
 
 
 def test_too_much_at_once_is_refused_before_it_is_read(staff: FlaskClient) -> None:
