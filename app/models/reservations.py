@@ -109,10 +109,26 @@ class Reservation(Stamped, Base):
             postgresql_where=text("accommodation_id IS NULL"),
         ),
         Index("ix_reservations_accommodation_id_check_in_at", "accommodation_id", "check_in_at"),
-        Index("ix_reservations_property_id_check_in_at", "property_id", "check_in_at"),
+        Index("ix_reservations_property_id_check_in_at_id", "property_id", "check_in_at", "id"),
         Index("ix_reservations_check_in_at_id", "check_in_at", "id"),
         Index("ix_reservations_status_check_in_at", "status", "check_in_at"),
         Index("ix_reservations_check_out_at", "check_out_at"),
+        # What the front desk looks at all day is found and counted without a look at the rows.
+        Index(
+            "ix_reservations_open",
+            "check_in_at",
+            "id",
+            postgresql_include=[
+                "property_id",
+                "status",
+                "check_out_at",
+                "check_in_on",
+                "check_out_on",
+            ],
+            postgresql_where=text(
+                "status IN ('pending', 'pending_sync', 'confirmed', 'checked_in')"
+            ),
+        ),
         Index("ix_reservations_created_at_id", "created_at", "id"),
         Index("ix_reservations_updated_at", "updated_at"),
         Index("ix_reservations_room_type_id", "room_type_id"),

@@ -10,8 +10,9 @@ from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.sql.selectable import CTE, Subquery
 
 from app import clock
 from app.domain.folding import words
@@ -30,6 +31,8 @@ VIEWS: Final = ("active", "arriving", "in_house", "leaving", "upcoming", "past",
 ORDERS = ("asc", "desc")
 PHONE = re.compile(r"[+\d\s()./-]+", re.ASCII)
 OPEN = (Status.PENDING, Status.PENDING_SYNC, Status.CONFIRMED, Status.CHECKED_IN)
+#: in the text of a statement, where it shows that `ix_reservations_open` holds every match
+_IS_OPEN = Reservation.status.in_(bindparam("open", OPEN, expanding=True, literal_execute=True))
 SORTS: Final[dict[str, tuple[InstrumentedAttribute[Any], str]]] = {
     # name -> column and the order it has when none is asked for
     "created_at": (Reservation.created_at, "desc"),
@@ -132,9 +135,14 @@ def search(filters: ReservationFilter) -> Page[ReservationRow]:
         column = SORTS[filters.sort][0]
         matching = _with_room(select(Reservation.id, column.label("key")), filters.sort)
         # Named twice, a filter's matches are collected once; the planner would else believe that
-        # they are spread evenly, and walk years of old stays to find a page of coming ones.
-        ids = matching.where(*conditions).cte("matching") if conditions else matching.subquery()
-        counted = select(func.count()).select_from(ids if conditions else Reservation)
+        # they are spread evenly, and walk years of old stays to find a page of coming ones. The
+        # stays of a property are spread evenly: their index is walked to the page, and counted.
+        if conditions and not _is_whole(filters):
+            ids: CTE | Subquery = matching.where(*conditions).cte("matching")
+            counted = select(func.count()).select_from(ids)
+        else:
+            ids = matching.where(*conditions).subquery()
+            counted = select(func.count()).select_from(Reservation).where(*conditions)
         # The page is cut before it is joined with all that belongs to a stay.
         chosen = (
             select(ids.c.id)
@@ -214,6 +222,17 @@ def _rows(session: Session, found: Sequence[tuple[Any, ...]]) -> list[Reservatio
     ]
 
 
+def _is_whole(filters: ReservationFilter) -> bool:
+    """Whether nothing is filtered but the property."""
+    return filters == ReservationFilter(
+        property_id=filters.property_id,
+        sort=filters.sort,
+        order=filters.order,
+        page=filters.page,
+        limit=filters.limit,
+    )
+
+
 def _conditions(session: Session, filters: ReservationFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if filters.status:
@@ -262,27 +281,23 @@ def _view(view: str, days: Mapping[date, Sequence[UUID]]) -> ColumnElement[bool]
         return or_(false(), *parts)
 
     if view == "active":
-        coming = and_(
-            Reservation.check_out_at > recently,
-            status.in_(OPEN),
-            local(lambda today: leaves >= today),
-        )
-        return or_(status == Status.CHECKED_IN, coming)
+        coming = and_(Reservation.check_out_at > recently, local(lambda today: leaves >= today))
+        return and_(_IS_OPEN, or_(status == Status.CHECKED_IN, coming))
     if view == "arriving":
         near = Reservation.check_in_at.between(recently, soon)
-        return and_(near, status.in_(OPEN), local(lambda today: arrives == today))
+        return and_(near, _IS_OPEN, local(lambda today: arrives == today))
     if view == "in_house":
         # Without a front desk that checks guests in, the hours of the stay tell who is there.
         present = and_(Reservation.check_in_at <= now, Reservation.check_out_at > now)
         expected = status.in_((Status.CONFIRMED, Status.PENDING_SYNC))
-        return or_(status == Status.CHECKED_IN, and_(expected, present))
+        return and_(_IS_OPEN, or_(status == Status.CHECKED_IN, and_(expected, present)))
     if view == "leaving":
         near = Reservation.check_out_at.between(recently, soon)
         there = status.in_((*OPEN, Status.CHECKED_OUT))
         return and_(near, there, local(lambda today: leaves == today))
     if view == "upcoming":
         ahead = Reservation.check_in_at > recently
-        return and_(ahead, status.in_(OPEN), local(lambda today: arrives > today))
+        return and_(ahead, _IS_OPEN, local(lambda today: arrives > today))
     if view == "past":
         return or_(
             status.in_((Status.CHECKED_OUT, Status.NO_SHOW)),
