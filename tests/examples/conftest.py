@@ -18,6 +18,7 @@ from app.models import reconciliation
 from app.queue import registry
 from app.queue.registry import JobSpec
 from app.services import vendors
+from app.web import reconciliation_wording
 from tests.examples import harbour, keyring
 from tests.examples.towns import HarbourTown, KeyringTown, served
 
@@ -54,6 +55,7 @@ def follow_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
         cron="3,18,33,48 * * * *",
     )
     monkeypatch.setitem(registry.JOBS, tick.name, tick)
+    monkeypatch.setitem(reconciliation_wording.KINDS, "harbour", ("Harbour", "every 15 min"))
     monkeypatch.setitem(locks.LOCK_VENDORS, "keyring", f"{path}.keyring:client_from_settings")
     monkeypatch.setitem(locks.KNOWN, "keyring", keyring.ENTRY)
 

@@ -223,6 +223,9 @@ def test_people_see_both_by_name(
     assert "Harbour" in page
     assert "Marta Example" in page
     assert "H-1001" in page
+    runs = admin.get("/reconciliation?kind=harbour").text
+    assert "every 15 min" in runs
+    assert "Not connected" not in runs.partition("every 15 min")[2][:400]
     assert reconciliation.next_run(clock.now, "harbour") == clock.now + timedelta(minutes=3)
     assert "Door lock1" in admin.get("/locks").text
 
