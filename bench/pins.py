@@ -6,19 +6,17 @@ processes and counts from the commit of the booking to the vendor's acceptance.
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bench.crew import crew
 from bench.house import House, percentile, result, seconds
 
 FULL = 500
 SINGLES = 10
+LIMIT_SECONDS = 20
 
 
 def run(house: House) -> Iterator[dict[str, Any]]:
@@ -34,7 +32,7 @@ def run(house: House) -> Iterator[dict[str, Any]]:
     yield result("pin_due_now", percentile(waits, 95), "s p95", None, SINGLES)
 
 
-def _book(house: House, count: int) -> list[Any]:
+def book(house: House, count: int) -> list[Any]:
     """Stays that check in within the hour; their ids."""
     with house.connect() as connection:
         rows = connection.execute(
@@ -58,10 +56,15 @@ def _due(house: House, count: int) -> float:
 
     SHARED.reset()
     vendors.forget_clients()
-    ids = _book(house, count)
+    ids = book(house, count)
     with transaction() as session:
         pin_plan.plan(session, reservations=ids)
-    taken = seconds(lambda: [credentials.generate(one) for one in ids])
+
+    def work() -> None:
+        for one in ids:
+            credentials.generate(one)
+
+    taken = seconds(work)
     if SHARED.calls["create_pin"] != count:
         raise RuntimeError(f"{SHARED.calls['create_pin']} PINs sent for {count} stays")
     return taken
@@ -91,25 +94,20 @@ def _due_now(house: House) -> list[float]:
     from app.services import pin_plan
     from app.transaction import transaction
 
-    worker = subprocess.Popen(
-        [sys.executable, "worker.py"], env=os.environ | house.environment, stdout=subprocess.DEVNULL
-    )
-    try:
-        time.sleep(4)
-        waits = []
-        for stay_id in _book(house, SINGLES):
+    waits = []
+    with crew(house, 1):
+        for stay_id in book(house, SINGLES):
             begin = time.perf_counter()
             with transaction() as session:
                 pin_plan.plan(session, reservations=[stay_id])
-            while time.perf_counter() - begin < 20:
+            while True:
                 with transaction() as session:
                     found = session.query(Credential).filter_by(reservation_id=stay_id).first()
                 if found is not None and found.accepted_at is not None:
                     break
+                if time.perf_counter() - begin > LIMIT_SECONDS:
+                    raise RuntimeError(f"a PIN that was due was not accepted in {LIMIT_SECONDS} s")
                 time.sleep(0.02)
             waits.append(time.perf_counter() - begin)
             time.sleep(0.3)
-        return waits
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(15)
+    return waits

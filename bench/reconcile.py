@@ -6,14 +6,13 @@ Floor: decoding the same JSON and one set-based insert (select) of the same rows
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
 
 from bench import comparison
 from bench.house import House, encode, result, seconds
+from bench.stand import Stand
 
 FULL = 10_000
 ROUNDS = 3
@@ -28,12 +27,12 @@ def run(house: House) -> Iterator[dict[str, Any]]:
     count = house.rows(FULL)
     body = encode(house.bookings(count))
     new, known, floors_new, floors_known = [], [], [], []
-    with _Stand(body) as url, house.app.app_context():
+    with Stand(body) as url, house.app.app_context():
         for _ in range(ROUNDS):
             house.empty()
             house.furnish()
-            new.append(seconds(lambda: _reconcile(house, url, count)))
-            known.append(seconds(lambda: _reconcile(house, url, 0)))
+            new.append(seconds(lambda: reconcile(house, url, created=count)))
+            known.append(seconds(lambda: reconcile(house, url)))
             floors_new.append(_floor_insert(house, body))
             floors_known.append(_floor_select(house, body))
     yield result("reconcile_10k_new", min(new), "s", min(floors_new), count)
@@ -41,7 +40,8 @@ def run(house: House) -> Iterator[dict[str, Any]]:
     yield from comparison.run(house)
 
 
-def _reconcile(house: House, url: str, created: int) -> None:
+def reconcile(house: House, url: str, *, created: int = 0, updated: int = 0) -> None:
+    """One run against the stand-in at `url`, which must find exactly so many."""
     from app.integrations.channels.stays_simple import StaysSimpleClient
     from app.integrations.http import bearer, pooled
     from app.models import PinJob, ReconciliationLog
@@ -55,8 +55,10 @@ def _reconcile(house: House, url: str, created: int) -> None:
     with transaction() as session:
         row = session.get_one(ReconciliationLog, run_id)
         jobs = session.query(PinJob).count()
-    if (row.status, row.created, row.errors) != ("success", created, 0):
-        raise RuntimeError(f"the run ended {row.status}: {row.message}, created {row.created}")
+    if (row.status, row.created, row.updated, row.errors) != ("success", created, updated, 0):
+        raise RuntimeError(
+            f"the run ended {row.status}: {row.message}, {row.created} new, {row.updated} changed"
+        )
     if created and jobs != 2 * created:
         raise RuntimeError(f"{jobs} PIN orders for {created} stays")
 
@@ -95,31 +97,3 @@ def _floor_select(house: House, body: bytes) -> float:
             ).fetchall()
 
         return seconds(work)
-
-
-class _Stand:
-    """Stays' simple dialect, always with the same answer."""
-
-    def __init__(self, body: bytes) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def __enter__(self) -> str:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def __exit__(self, *args: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()

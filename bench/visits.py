@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from flask import Flask
+from flask.testing import FlaskClient
+
 from bench.house import House, percentile, result, seconds
 
 VISITS = 60
@@ -21,18 +24,12 @@ def measure(
 
     from app.extensions import db
     from app.factory import settle_memory
-    from app.services import users
 
     app = house.app
     if "bench_empty" not in app.view_functions:
         app._got_first_request = False
         app.add_url_rule("/bench-empty", "bench_empty", lambda: render_template("_layout.html"))
-    with app.app_context():
-        user = users.create("bench@example.org", "bench-password-1", "admin")
-        token = users.start_session(user.id, None, None)
-    client = app.test_client()
-    with client.session_transaction() as session:
-        session["token"] = token
+    client = signed_in(app)
 
     def visit(path: str) -> float:
         def get() -> None:
@@ -57,8 +54,31 @@ def measure(
     yield result(statements_as, most, "statements", None, count)
 
 
+def signed_in(app: Flask) -> FlaskClient:
+    """An administrator's browser."""
+    from app.services import users
+
+    with app.app_context():
+        user = users.create("bench@example.org", "bench-password-1", "admin")
+        token = users.start_session(user.id, None, None)
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["token"] = token
+    return client
+
+
+def cookies(app: Flask) -> dict[str, str]:
+    """The header an administrator's browser sends to any process of the house."""
+    name = app.config["SESSION_COOKIE_NAME"]
+    cookie = signed_in(app).get_cookie(name)
+    if cookie is None:
+        raise RuntimeError("nobody is signed in")
+    return {"Cookie": f"{name}={cookie.value}"}
+
+
 @contextmanager
 def counted(event: Any, engine: Any) -> Iterator[list[str]]:
+    """The statements of the block, as they are sent."""
     seen: list[str] = []
 
     def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:

@@ -55,6 +55,7 @@ class Message(NamedTuple):
     path: str
     body: bytes
     headers: dict[str, str]
+    method: str = "POST"
 
 
 def run(house: House) -> Iterator[dict[str, Any]]:
@@ -71,23 +72,23 @@ def run(house: House) -> Iterator[dict[str, Any]]:
         )
     bookings = house.bookings(count)
     senders: dict[str, Callable[[dict[str, Any], int], Message]] = {
-        "webhook_intake": _from_stays,
-        "webhook_intake_beds24": _from_beds24,
+        "webhook_intake": from_stays,
+        "webhook_intake_beds24": from_beds24,
     }
-    with _served(house, "wsgi:app") as ours, _served(house, "bench_bare_app:app") as theirs:
+    with served(house, "wsgi:app") as ours, served(house, "bench_bare_app:app") as theirs:
         for name, written in senders.items():
             rates, floors = [], []
             for turn in range(ROUNDS):
                 messages = [written(booking, turn) for booking in bookings]
-                rates.append(count / _post(ours, messages))
-                floors.append(count / _post(theirs, messages))
+                rates.append(count / _post(ours.port, messages))
+                floors.append(count / _post(theirs.port, messages))
             yield result(name, max(rates), "requests/s", max(floors), count)
         slow, floor = [], []
         for turn in range(ROUNDS):
-            messages = [_from_beds24(booking, ROUNDS + turn) for booking in bookings]
+            messages = [from_beds24(booking, ROUNDS + turn) for booking in bookings]
             messages = messages[: PACE * PACED_SECONDS]
-            slow.append(percentile(_paced(ours, messages), 99))
-            floor.append(percentile(_paced(theirs, messages), 99))
+            slow.append(percentile(_paced(ours.port, messages), 99))
+            floor.append(percentile(_paced(theirs.port, messages), 99))
         yield result("webhook_intake_200", min(slow), "ms p99", min(floor), len(messages))
     yield from _processing(house, bookings)
 
@@ -112,7 +113,8 @@ def _connect(house: House) -> None:
         )
 
 
-def _from_stays(booking: dict[str, Any], turn: int) -> Message:
+def from_stays(booking: dict[str, Any], turn: int) -> Message:
+    """A booking of the simple dialect as its signed message."""
     from app.crypto import signature
 
     data = {"event": "reservation.created", "timestamp": datetime.now(UTC).isoformat()}
@@ -120,7 +122,7 @@ def _from_stays(booking: dict[str, Any], turn: int) -> Message:
     return Message(STAYS, raw, {"X-Webhook-Signature": signature("bench-webhook-secret", raw)})
 
 
-def _from_beds24(booking: dict[str, Any], turn: int) -> Message:
+def from_beds24(booking: dict[str, Any], turn: int) -> Message:
     """Beds24's own V2 body (contracts/beds24.md §8)."""
     room, unit = divmod(int(booking["accommodation_id"].removeprefix("acc-")), UNITS)
     changed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -154,13 +156,20 @@ def _from_beds24(booking: dict[str, Any], turn: int) -> Message:
     return Message(BEDS24, json.dumps(said).encode(), {"X-Webhook-Token": "bench-webhook-secret"})
 
 
+class Server(NamedTuple):
+    """Where it listens, and its first process."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def _served(house: House, target: str) -> Iterator[int]:
-    """The app under our gunicorn settings; its port."""
+def served(house: House, target: str, **settings: str) -> Iterator[Server]:
+    """The app under our gunicorn settings."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    env = os.environ | house.environment | {"PYTHONPATH": str(house.directory)}
+    env = os.environ | house.environment | {"PYTHONPATH": str(house.directory)} | settings
     command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"]
     server = subprocess.Popen(
         [*command, "--bind", f"127.0.0.1:{port}", target], env=env, stdout=subprocess.DEVNULL
@@ -172,13 +181,13 @@ def _served(house: House, target: str) -> Iterator[int]:
                     break
             except OSError:
                 time.sleep(0.1)
-        yield port
+        yield Server(port, server.pid)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(15)
 
 
-class _Caller:
+class Caller:
     """One connection that is kept open; a thin client, so that the server is what is measured."""
 
     def __init__(self, port: int) -> None:
@@ -186,14 +195,14 @@ class _Caller:
 
     def send(self, message: Message) -> None:
         headers = {"Content-Type": "application/json"} | message.headers
-        self.http.request("POST", message.path, message.body, headers)
+        self.http.request(message.method, message.path, message.body, headers)
         answer = self.http.getresponse()
         body = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"{message.path}: {answer.status} {body[:200]!r}")
 
 
-def _all(work: Callable[[int], None], callers: int) -> float:
+def together(work: Callable[[int], None], callers: int) -> float:
     """Seconds until every caller has done its part; the first failure is raised."""
     failures: list[Exception] = []
 
@@ -205,13 +214,13 @@ def _all(work: Callable[[int], None], callers: int) -> float:
 
     threads = [threading.Thread(target=guarded, args=(number,)) for number in range(callers)]
 
-    def together() -> None:
+    def started() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    taken = seconds(together)
+    taken = seconds(started)
     if failures:
         raise failures[0]
     return taken
@@ -221,11 +230,11 @@ def _post(port: int, messages: Sequence[Message]) -> float:
     """As fast as a few callers can."""
 
     def part(number: int) -> None:
-        caller = _Caller(port)
+        caller = Caller(port)
         for message in messages[number::CALLERS]:
             caller.send(message)
 
-    return _all(part, CALLERS)
+    return together(part, CALLERS)
 
 
 def _paced(port: int, messages: Sequence[Message]) -> list[float]:
@@ -235,7 +244,7 @@ def _paced(port: int, messages: Sequence[Message]) -> list[float]:
     waits = [0.0] * len(messages)
 
     def part(number: int) -> None:
-        caller = _Caller(port)
+        caller = Caller(port)
         caller.http.connect()
         for place in range(number, len(messages), PACED_CALLERS):
             due = begin + place / PACE
@@ -243,7 +252,7 @@ def _paced(port: int, messages: Sequence[Message]) -> list[float]:
             caller.send(messages[place])
             waits[place] = (time.perf_counter() - due) * 1000
 
-    _all(part, PACED_CALLERS)
+    together(part, PACED_CALLERS)
     return waits
 
 
@@ -258,8 +267,8 @@ def _processing(house: House, bookings: Sequence[dict[str, Any]]) -> Iterator[di
         return beds24_intake.receive(message.body, message.headers)
 
     sources: dict[str, tuple[Any, Callable[[Message], Any]]] = {
-        "event_processing": (_from_stays, store_stays),
-        "event_processing_beds24": (_from_beds24, store_beds24),
+        "event_processing": (from_stays, store_stays),
+        "event_processing_beds24": (from_beds24, store_beds24),
     }
     count = max(len(bookings) // 4, 10)
     for name, (written, store) in sources.items():
