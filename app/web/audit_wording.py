@@ -221,6 +221,7 @@ def differences(entry: AuditEntry, names: Mapping[UUID, Thing], zone: str) -> li
     """The fields of both sides, those that differ alone where there are two."""
     before, after = entry.before or {}, entry.after or {}
     keys = [key for key in dict.fromkeys([*before, *after]) if key not in HIDDEN]
+    keys.sort(key=lambda key: key == "is_active")  # nearly always yes: it says least
     return [
         Difference(
             str(FIELDS.get(key, key.replace("_", " ").capitalize())),
@@ -262,7 +263,7 @@ def value(key: str, stored: Any, names: Mapping[UUID, Thing], zone: str) -> str:
     if key in INSIDE and (id_ := as_id(text)) is not None:
         found = names.get(id_)
         return (found.name or "") if found is not None else text[:8]
-    if key.endswith("_at") and (at := _moment(text)) is not None:
+    if (key.endswith("_at") or key in ("since", "until")) and (at := _moment(text)) is not None:
         return dates.clock_seconds(at, zone)
     if key.endswith("_on") or key in ("check_in", "check_out", "from", "to"):
         return _day(text) or text

@@ -94,9 +94,10 @@ def _booking(e: Explanation, link: Link) -> str:
 
 
 def _lock(e: Explanation, link: Link) -> str:
-    if e.lock is None or link.state == LinkState.BROKEN:
-        return room_of(e)
-    return f"{room_of(e)}, {e.lock.name}"
+    room = room_of(e)
+    if e.lock is None or link.state == LinkState.BROKEN or e.lock.name == room:
+        return room  # many a lock is called like its room
+    return f"{room}, {e.lock.name}"
 
 
 def _created(e: Explanation, link: Link) -> str:
