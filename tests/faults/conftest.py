@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import disks
 from tests.faults.desk import Desk, within
+from tests.faults.disks import Disk
 from tests.local.product import READY_SECONDS, Run
 
 
@@ -15,10 +17,25 @@ from tests.local.product import READY_SECONDS, Run
 def product(tmp_path: Path) -> Iterator[Run]:
     """`bin/run` with nothing configured, ready; stopped afterwards."""
     run = Run(tmp_path / "var")
-    assert within(READY_SECONDS, run.ready, every=0.2), run.said
-    yield run
-    if run.process.poll() is None:
-        run.stop()
+    try:
+        assert within(2 * READY_SECONDS, run.ready, every=0.2), run.said  # beside other work
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.stop()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """The disk under `cramped`."""
+    with disks.under(tmp_path / "var") as disk:
+        yield disk
+
+
+@pytest.fixture
+def cramped(disk: Disk, product: Run) -> tuple[Run, Disk]:
+    """`product` on a disk that can be filled: it is there before the product is."""
+    return product, disk
 
 
 @pytest.fixture

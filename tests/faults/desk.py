@@ -47,7 +47,7 @@ class Desk:
         self.sandbox = f"http://127.0.0.1:{run.env['SANDBOX_PORT']}"
         self.web = httpx.Client(base_url=run.url, timeout=15, trust_env=False)
         page = self.web.get("/login").text
-        token = _csrf(page)
+        token = csrf(page)
         signed_in = self.web.post(
             "/login",
             data={"email": "admin@localhost", "password": self.password, "csrf_token": token},
@@ -126,7 +126,7 @@ class Desk:
         page = self.web.get("/reservations", params={"q": guest, "view": "all"}).text
         answer = self.web.post(
             f"/reservations/{stay['id']}/pin/reveal?in=row",
-            data={"csrf_token": _csrf(page)},
+            data={"csrf_token": csrf(page)},
             headers={"HX-Request": "true", "HX-Target": f"pin-{stay['id']}"},
         )
         assert answer.status_code == 200, answer.text
@@ -152,7 +152,8 @@ class Desk:
         return [code["name"] for code in lock["codes"] if code["name"].startswith("TK-")]
 
 
-def _csrf(page: str) -> str:
+def csrf(page: str) -> str:
+    """The token in a page's forms."""
     found = re.search(r'name="csrf_token" value="([^"]+)"', page)
     assert found, page[:2000]
     return found.group(1)

@@ -22,14 +22,14 @@ pytestmark = [
 ]
 
 
-def kill(run: Run, *words: str) -> int:
-    """SIGKILL every process of the run whose command has these words."""
+def kill(run: Run, *words: str, number: signal.Signals = signal.SIGKILL) -> int:
+    """Signal every process of the run whose command has these words; how many."""
     killed = 0
     for pid in children_of(run.process.pid):
         with contextlib.suppress(OSError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ")
             if all(word in command for word in words):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
                 killed += 1
     return killed
 
