@@ -54,7 +54,7 @@ def reconcile(house: House, url: str, *, created: int = 0, updated: int = 0) -> 
     reconciliation.run(run_id)
     with transaction() as session:
         row = session.get_one(ReconciliationLog, run_id)
-        jobs = session.query(PinJob).count()
+        jobs = session.query(PinJob).count() if created else 0
     if (row.status, row.created, row.updated, row.errors) != ("success", created, updated, 0):
         raise RuntimeError(
             f"the run ended {row.status}: {row.message}, {row.created} new, {row.updated} changed"

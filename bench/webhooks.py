@@ -191,7 +191,7 @@ class Caller:
     """One connection that is kept open; a thin client, so that the server is what is measured."""
 
     def __init__(self, port: int) -> None:
-        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
     def send(self, message: Message) -> None:
         headers = {"Content-Type": "application/json"} | message.headers

@@ -156,4 +156,9 @@ class PinJob(Stamped, Base):
             postgresql_where=text("next_attempt_at IS NOT NULL"),
         ),
         Index("ix_pin_jobs_reservation_id_kind", "reservation_id", "kind"),
+        Index(
+            "ix_pin_jobs_open_job_id",
+            "job_id",
+            postgresql_where=text(_in("status", OPEN_JOBS)),
+        ),
     )

@@ -21,20 +21,21 @@ from app.transaction import transaction
 #: conflicts named at once; more than a page can hold are not one by one any more
 MOST = 50
 
+# Those to come first, by themselves: a room's years of stays that are over are not looked at.
 _CONFLICTS = text("""
+    WITH coming AS MATERIALIZED (
+         SELECT id, accommodation_id, property_id, status, check_in_at, check_in_on, check_out_on,
+                coalesce(booked_at, created_at) AS booked_at, created_at
+           FROM reservations
+          WHERE status = ANY(:taking) AND (check_out_at > :now OR status = 'checked_in'))
     SELECT DISTINCT ON (moving.id) moving.id, staying.id AS rival
-      FROM reservations moving
-      JOIN reservations staying
+      FROM coming moving
+      JOIN coming staying
         ON staying.accommodation_id = moving.accommodation_id AND staying.id <> moving.id
        AND staying.check_in_on < moving.check_out_on AND moving.check_in_on < staying.check_out_on
-     WHERE moving.status = ANY(:taking) AND staying.status = ANY(:taking)
-       AND (moving.check_out_at > :now OR moving.status = 'checked_in')
-       AND (staying.check_out_at > :now OR staying.status = 'checked_in')
-       AND (CAST(:property AS uuid) IS NULL OR moving.property_id = :property)
-       AND (staying.status <> 'checked_in', coalesce(staying.booked_at, staying.created_at),
-            staying.created_at, staying.id)
-         < (moving.status <> 'checked_in', coalesce(moving.booked_at, moving.created_at),
-            moving.created_at, moving.id)
+     WHERE (CAST(:property AS uuid) IS NULL OR moving.property_id = :property)
+       AND (staying.status <> 'checked_in', staying.booked_at, staying.created_at, staying.id)
+         < (moving.status <> 'checked_in', moving.booked_at, moving.created_at, moving.id)
      ORDER BY moving.id, staying.check_in_at
      LIMIT :most
 """)

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -218,11 +218,16 @@ def _days(houses: Iterable[Property], day: date | None) -> dict[date, list[UUID]
 def _around(days: Mapping[date, Sequence[UUID]], now: datetime) -> ColumnElement[bool]:
     """Stays that touch the day, arrive on the next, or should have left already."""
     arrives, leaves = Reservation.check_in_on, Reservation.check_out_on
+
+    def since(day: date) -> ColumnElement[bool]:
+        # Wherever the day lies it begins within one of UTC's; the instants have an index.
+        return Reservation.check_out_at > datetime.combine(day - timedelta(days=1), time(), UTC)
+
     parts = [
         and_(
             Reservation.property_id.in_(ids),
             or_(
-                and_(arrives <= day + timedelta(days=1), leaves >= day),
+                and_(arrives <= day + timedelta(days=1), leaves >= day, since(day)),
                 and_(Reservation.status == Status.CHECKED_IN, Reservation.check_out_at < now),
             ),
         )
