@@ -126,8 +126,19 @@ def _failed(response: Response) -> bool:
     return response.status_code in (401, 422)
 
 
+class _DoorLimiter(Limiter):
+    """Every limit of ours stands on a view and is checked there: nothing is left to look for
+    before each of all the other requests."""
+
+    def _check_request_limit(
+        self, callable_name: str | None = None, in_middleware: bool = True
+    ) -> None:
+        if not in_middleware:
+            super()._check_request_limit(callable_name, in_middleware)
+
+
 #: counts in Redis, and in this process's memory while Redis is away
-limiter = Limiter(
+limiter = _DoorLimiter(
     key_func=_address,
     in_memory_fallback_enabled=True,
     key_prefix="turnkey",
