@@ -152,9 +152,9 @@ def main() -> None:
         stay = "#arr tr:has(.chip--ok) a.who"
         who.take("today", DESK, "/", PINS)
         who.take("stay", DESK, "/", PINS, follow=stay)
-        who.take("rooms", DARK, "/rooms", PINS, height=740)
-        who.take("events", DESK, "/events", "All properties", height=600)
-        who.take("discrepancies", DESK, "/discrepancies?q=helena", SOLD, height=600)
+        who.take("rooms", DARK, "/rooms", PINS)
+        who.take("events", DESK, "/events", "All properties", height=640)
+        who.take("discrepancies", DESK, "/discrepancies?q=helena", SOLD)
         who.take("figures", DESK, "/figures", "All properties", height=740)
         who.take("phone-today", PHONE, "/", PINS, height=844)
         who.take("phone-stay", PHONE_DARK, "/", PINS, follow=stay, height=844)
