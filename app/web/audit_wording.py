@@ -18,6 +18,8 @@ from app.web.dates import gettext as _
 from app.web.pin_history import FIELDS as STAY_FIELDS
 from app.web.settings import FIELDS as PROPERTY_FIELDS
 
+#: characters of a value that fit the line of a list
+LINE = 80
 #: rows that stand out
 LOUD = frozenset({"reveal"})
 #: (icon, words) of a deed to a thing, or to any thing
@@ -221,7 +223,8 @@ def differences(entry: AuditEntry, names: Mapping[UUID, Thing], zone: str) -> li
     """The fields of both sides, those that differ alone where there are two."""
     before, after = entry.before or {}, entry.after or {}
     keys = [key for key in dict.fromkeys([*before, *after]) if key not in HIDDEN]
-    keys.sort(key=lambda key: key == "is_active")  # nearly always yes: it says least
+    # What became of it comes first, what was only true before last; being active says least.
+    keys.sort(key=lambda key: (bool(after) and key not in after, key == "is_active"))
     return [
         Difference(
             str(FIELDS.get(key, key.replace("_", " ").capitalize())),
@@ -239,8 +242,10 @@ def summary(entry: AuditEntry, names: Mapping[UUID, Thing], zone: str) -> str:
     found = differences(entry, names, zone)
     for label, before, after in found[:2]:
         if entry.before and entry.after and before:
+            if len(before) + len(after) > LINE:
+                continue
             shown.append(_("%(field)s: %(a)s → %(b)s", field=label, a=before, b=after or "—"))
-        elif after and len(after) <= 80:
+        elif after and len(after) <= LINE:
             shown.append(f"{label}: {after}")
     more = f" +{len(found) - 2}" if len(found) > 2 else ""
     return " · ".join(shown) + more if shown else ""
