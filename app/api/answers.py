@@ -6,10 +6,14 @@ The serializers write these objects; `tests/api/test_openapi.py` holds real answ
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
 from typing_extensions import TypedDict
+
+from app import models
+from app.api.narrow import Count, Share, TimeOfDay, as_stored, one_of
+from app.domain.name_matching.suggestions import Confidence
 
 Json = dict[str, Any]
 Role = Literal["admin", "staff"]
@@ -30,13 +34,13 @@ class Token(TypedDict):
 class Property(Named):
     timezone: str
     currency: str | None
-    check_in_time: str
-    check_out_time: str
+    check_in_time: TimeOfDay
+    check_out_time: TimeOfDay
     pin_lead_hours: int | None
     pin_grace_hours: int | None
     pin_preload_hours: int | None
     reserved_horizon_days: int | None
-    contingency: str | None
+    contingency: Annotated[str, as_stored(models.Property, "contingency")] | None
     contact: str | None
     created_at: datetime
     updated_at: datetime
@@ -54,10 +58,10 @@ class MovedGuest(TypedDict):
 class Consequences(TypedDict):
     """What a change would do to stays and PINs."""
 
-    stays: int
-    planned_moved: int
-    live_moved: int
-    live_removed: int
+    stays: Count
+    planned_moved: Count
+    live_moved: Count
+    live_removed: Count
     guests: list[MovedGuest]
 
 
@@ -65,7 +69,7 @@ class OnboardingStep(TypedDict):
     name: str
     done: bool
     missing: list[str]
-    count: int | None
+    count: Count | None
 
 
 class Onboarding(TypedDict):
@@ -77,7 +81,7 @@ class Onboarding(TypedDict):
 
 class RoomType(Named):
     property_id: UUID
-    total_units: int
+    total_units: Count
     created_at: datetime
     updated_at: datetime
 
@@ -91,18 +95,18 @@ class Accommodation(Named):
     beds24_room_id: str | None
     beds24_unit_id: str | None
     is_active: bool
-    status: str
-    housekeeping: str
+    status: Annotated[str, as_stored(models.Accommodation, "status")]
+    housekeeping: Annotated[str, as_stored(models.Accommodation, "housekeeping")]
     created_at: datetime
     updated_at: datetime
 
 
 class Lock(Named):
-    vendor: str
+    vendor: Annotated[str, as_stored(models.Lock, "vendor")]
     device_id: str
-    radio: str
+    radio: Annotated[str, as_stored(models.Lock, "radio")]
     pin_length: int
-    hex_case: str | None
+    hex_case: Annotated[str, as_stored(models.Lock, "hex_case")] | None
     capacity: int | None
     location: str | None
     online: bool | None
@@ -145,23 +149,23 @@ class Overview(TypedDict):
 
 class SyncDetails(TypedDict):
     requestId: UUID
-    trigger: str
+    trigger: Annotated[str, as_stored(models.AccommodationSync, "trigger")]
     startedAt: datetime | None
     completedAt: datetime | None
-    duration: int | None
+    duration: Count | None
 
 
 class AccommodationSync(TypedDict):
     id: UUID
-    channel: str
-    status: str
+    channel: Annotated[str, as_stored(models.AccommodationSync, "channel")]
+    status: Annotated[str, as_stored(models.AccommodationSync, "status")]
     success: bool
     message: str | None
-    total: int
-    created: int
-    updated: int
-    inactivated: int
-    returned: int
+    total: Count
+    created: Count
+    updated: Count
+    inactivated: Count
+    returned: Count
     errors: list[Json]
     details: SyncDetails
     created_at: datetime
@@ -169,8 +173,8 @@ class AccommodationSync(TypedDict):
 
 
 class LockRefresh(TypedDict):
-    listed: int
-    online: int
+    listed: Count
+    online: Count
     new: list[UUID]
     gone: list[UUID]
     suspicious: bool
@@ -205,7 +209,7 @@ class LockTestStep(TypedDict):
 class LockTest(TypedDict):
     id: UUID
     lock_id: UUID
-    state: str
+    state: Annotated[str, as_stored(models.LockTest, "state")]
     opened: bool | None
     masked: str | None
     valid_from: datetime
@@ -222,14 +226,14 @@ class LockTests(TypedDict):
 
 class MappingAttempt(TypedDict):
     id: UUID
-    action: str
+    action: Annotated[str, as_stored(models.MappingValidationLog, "action")]
     accommodation_id: UUID | None
     accommodation: str | None
     lock_id: UUID | None
     lock: str | None
     user_id: UUID | None
     user: str | None
-    result: str
+    result: Annotated[str, as_stored(models.MappingValidationLog, "result")]
     reason: str | None
     created_at: datetime
 
@@ -239,21 +243,21 @@ class Suggestion(TypedDict):
     accommodationName: str
     lockId: UUID
     lockName: str
-    score: float
-    confidence: str
+    score: Share
+    confidence: Annotated[str, one_of(Confidence)]
     reason: str
 
 
 class SuggestionFigures(TypedDict):
-    accommodationsAnalyzed: int
-    locksAnalyzed: int
-    threshold: float
-    maxSuggestions: int
+    accommodationsAnalyzed: Count
+    locksAnalyzed: Count
+    threshold: Share
+    maxSuggestions: Count
 
 
 class Suggestions(TypedDict):
     suggestions: list[Suggestion]
-    count: int
+    count: Count
     metadata: SuggestionFigures
     timestamp: datetime
     message: NotRequired[str]
@@ -285,7 +289,7 @@ class ImportedLine(TypedDict):
 class Imported(TypedDict):
     kind: str
     written: bool
-    errors: int
+    errors: Count
     rows: list[ImportedLine]
 
 

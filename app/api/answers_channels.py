@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
 from typing_extensions import TypedDict
 
+from app import models
 from app.api.answers import Json
+from app.api.narrow import Count, Name, as_stored
 
 
 class RunStats(TypedDict):
-    fetched: int
-    created: int
-    updated: int
-    orphaned: int
-    deleted: int
-    flagged: int
-    errors: int
+    fetched: Count
+    created: Count
+    updated: Count
+    orphaned: Count
+    deleted: Count
+    flagged: Count
+    errors: Count
 
 
 class Run(TypedDict):
     id: UUID
-    kind: str
+    kind: Annotated[str, as_stored(models.ReconciliationLog, "kind")]
     property_id: UUID | None
-    status: str
+    status: Annotated[str, as_stored(models.ReconciliationLog, "status")]
     started_at: datetime | None
     completed_at: datetime | None
-    duration: int | None
+    duration: Count | None
     message: str | None
     error_kind: str | None
     stats: RunStats
-    trigger: str
+    trigger: Annotated[str, as_stored(models.ReconciliationLog, "trigger")]
     last_run_at: datetime | None
     since: datetime | None
-    attempt: int
+    attempt: Count
     retry_of: UUID | None
     next_attempt_at: datetime | None
     dry_run: bool
@@ -56,20 +58,20 @@ class StartedRun(TypedDict):
 
 
 class LastRunStats(TypedDict):
-    fetched: int
-    created: int
-    updated: int
-    orphaned: int
-    deleted: int
-    errors: int
+    fetched: Count
+    created: Count
+    updated: Count
+    orphaned: Count
+    deleted: Count
+    errors: Count
 
 
 class LastRun(TypedDict):
     id: UUID
     startedAt: datetime | None
     completedAt: datetime | None
-    duration: int | None
-    status: str
+    duration: Count | None
+    status: Annotated[str, as_stored(models.ReconciliationLog, "status")]
     message: str | None
     stats: LastRunStats
 
@@ -90,13 +92,13 @@ class ChannelProperty(TypedDict):
 
     id: UUID
     property_id: UUID
-    channel_name: str
+    channel_name: Name
     channel_property_id: str
     config: Json | None
-    status: str
+    status: Annotated[str, as_stored(models.ChannelProperty, "status")]
     status_reason: str | None
     has_account: bool
-    account_origin: str | None
+    account_origin: Annotated[str, as_stored(models.ChannelAccount, "origin")] | None
     has_webhook_secret: bool
     last_sync_at: datetime | None
     last_webhook_at: datetime | None
@@ -108,7 +110,7 @@ class ChannelProperty(TypedDict):
 class ChannelMapping(TypedDict):
     id: UUID
     channel_property_id: UUID
-    mapping_type: str
+    mapping_type: Annotated[str, as_stored(models.ChannelMapping, "mapping_type")]
     internal_id: UUID
     external_id: str
     metadata: Json | None
@@ -131,8 +133,8 @@ class MappingTrial(TypedDict):
 
 
 class Ratio(TypedDict):
-    mapped: int
-    total: int
+    mapped: Count
+    total: Count
     percentage: float
 
 
@@ -143,16 +145,16 @@ class Completeness(TypedDict):
 
 
 class QueueDepths(TypedDict):
-    inbound: int
-    outbound: int
-    dlq: int
+    inbound: Count
+    outbound: Count
+    dlq: Count
 
 
 class ChannelFigures(TypedDict):
-    channel_name: str
+    channel_name: Name
     last_webhook_at: datetime | None
     last_outbound_success_at: datetime | None
-    failed_events_24h: int
+    failed_events_24h: Count
     mapping_completeness: Completeness
     queue_depths: QueueDepths
 
@@ -161,7 +163,7 @@ class ChannelState(ChannelFigures):
     id: UUID | None
     channel_property_id: str | None
     connected: bool
-    status: str | None
+    status: Annotated[str, as_stored(models.ChannelProperty, "status")] | None
     status_reason: str | None
     last_sync_at: datetime | None
 
@@ -176,7 +178,7 @@ class Event(TypedDict):
     id: UUID
     channel_property_id: UUID
     property_id: UUID
-    direction: str
+    direction: Annotated[str, as_stored(models.ChannelEvent, "direction")]
     source: str
     event_type: str
     entity_type: str | None
@@ -184,9 +186,9 @@ class Event(TypedDict):
     entity_internal_id: UUID | None
     reservation_id: UUID | None
     idempotency_key: str
-    status: str
-    attempts: int
-    max_attempts: int
+    status: Annotated[str, as_stored(models.ChannelEvent, "status")]
+    attempts: Count
+    max_attempts: Count
     last_error: str | None
     last_error_kind: str | None
     next_attempt_at: datetime | None
@@ -227,25 +229,25 @@ class Discrepancy(TypedDict):
     id: UUID
     property_id: UUID
     channel_property_id: UUID
-    kind: str
+    kind: Annotated[str, as_stored(models.Discrepancy, "kind")]
     subject: str
     reservation_id: UUID | None
     external_id: str | None
     room_type_id: UUID | None
     first_day: date | None
     last_day: date | None
-    status: str
-    severity: str
+    status: Annotated[str, as_stored(models.Discrepancy, "status")]
+    severity: Annotated[str, as_stored(models.Discrepancy, "severity")]
     reason: str
     ours: Json | None
     theirs: Json | None
     fingerprint: str
     note: str | None
-    action: str | None
+    action: Annotated[str, as_stored(models.Discrepancy, "action")] | None
     opened_at: datetime
     last_seen_at: datetime
     last_run_id: UUID | None
-    times_opened: int
+    times_opened: Count
     closed_at: datetime | None
     closed_by: str | None
     created_at: datetime

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import NotRequired
+from typing import Annotated, NotRequired
 from uuid import UUID
 
 from typing_extensions import TypedDict
 
+from app import models
 from app.api.answers import Named, Problem
+from app.api.narrow import Count, Money, as_stored
+from app.domain.states import PinJobKind, PinJobStatus, PinState, ReservationStatus
 
 
 class Pin(TypedDict):
     """Never the digits: `masked` is all that leaves over JSON."""
 
-    state: str
+    state: PinState
     masked: str | None
     valid_from: datetime | None
     expires_at: datetime | None
@@ -22,19 +25,19 @@ class Pin(TypedDict):
 
 
 class PinJob(TypedDict):
-    kind: str
+    kind: PinJobKind
     job_id: str
     run_at: datetime | None
-    status: str
-    attempts: int
+    status: PinJobStatus
+    attempts: Count
     last_error: str | None
 
 
 class Reservation(TypedDict):
     id: UUID
-    source: str
+    source: Annotated[str, as_stored(models.Reservation, "source")]
     external_id: str | None
-    status: str
+    status: ReservationStatus
     property_id: UUID
     guest_name: str | None
     guest_email: str | None
@@ -45,10 +48,10 @@ class Reservation(TypedDict):
     check_out: date
     check_in_at: datetime
     check_out_at: datetime
-    units: int
-    amount: str | None
+    units: Count
+    amount: Money | None
     currency: str | None
-    version: int
+    version: Count
     hold_expires_at: datetime | None
     sync_error: str | None
     processed_at: datetime | None
@@ -76,16 +79,16 @@ class Hold(TypedDict):
     room_type_id: UUID | None
     check_in: date
     check_out: date
-    units_held: int
+    units_held: Count
     hold_expires_at: datetime
-    status: str
+    status: Annotated[str, as_stored(models.InventoryHold, "status")]
     created_at: datetime
     updated_at: datetime
 
 
 class HeldFor(TypedDict):
     id: UUID
-    status: str
+    status: ReservationStatus
     guest_name: str | None
     sync_error: str | None
 
@@ -106,8 +109,8 @@ class Booked(TypedDict):
 
 class Room(Named):
     number: str | None
-    status: str
-    housekeeping: str
+    status: Annotated[str, as_stored(models.Accommodation, "status")]
+    housekeeping: Annotated[str, as_stored(models.Accommodation, "housekeeping")]
     property_id: UUID
     room_type_id: UUID | None
     updated_at: datetime
@@ -115,7 +118,7 @@ class Room(Named):
 
 class RoomChange(TypedDict):
     accommodation_id: UUID
-    axis: str
+    axis: Annotated[str, as_stored(models.RoomStatusChange, "axis")]
     from_status: str | None
     to_status: str
     reason: str | None
@@ -132,16 +135,16 @@ Repair = TypedDict("Repair", {"roomNumber": str | None, "from": str, "to": str, 
 
 
 class Repairs(TypedDict):
-    fixed: int
+    fixed: Count
     details: list[Repair]
 
 
 class Night(TypedDict):
     date: date
-    total: int
-    reserved: int
-    maintenance: int
-    held: int
+    total: Count
+    reserved: Count
+    maintenance: Count
+    held: Count
     available: int
 
 
@@ -155,7 +158,7 @@ class MaintenanceBlock(TypedDict):
     accommodation_id: UUID | None
     start_date: date
     end_date: date
-    units: int
+    units: Count
     reason: str | None
     channel: str | None
     external_id: str | None
@@ -173,8 +176,8 @@ class Rate(TypedDict):
     id: UUID
     room_type_id: UUID
     date: date
-    price: str
-    min_stay: int | None
+    price: Money
+    min_stay: Count | None
     created_at: datetime
     updated_at: datetime
 

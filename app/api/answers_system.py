@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 from uuid import UUID
 
 from typing_extensions import TypedDict
 
+from app import models
 from app.api.answers import Json, Role
+from app.api.narrow import Count, Share, as_stored, one_of
+from app.domain.service_targets import Verdict
+from app.services import channel_health as health
+
+CHANNEL_WORDS = (health.HEALTHY, health.DEGRADED, health.UNHEALTHY)
+QUEUE_WORDS = (health.GOOD, health.WARNING, health.CRITICAL, health.UNKNOWN)
 
 
 class User(TypedDict):
@@ -49,10 +56,10 @@ class AuditEntry(TypedDict):
 
 
 class AlertNotice(TypedDict):
-    way: str
-    reason: str
-    status: str
-    attempts: int
+    way: Annotated[str, as_stored(models.AlertNotice, "way")]
+    reason: Annotated[str, as_stored(models.AlertNotice, "reason")]
+    status: Annotated[str, as_stored(models.AlertNotice, "status")]
+    attempts: Count
     sent_at: datetime | None
     next_attempt_at: datetime | None
     last_error: str | None
@@ -60,12 +67,12 @@ class AlertNotice(TypedDict):
 
 class Alert(TypedDict):
     id: UUID
-    kind: str
+    kind: Annotated[str, as_stored(models.Alert, "kind")]
     subject: str
-    severity: str
+    severity: Annotated[str, as_stored(models.Alert, "severity")]
     title: str
     what_to_do: str
-    status: str
+    status: Annotated[str, as_stored(models.Alert, "status")]
     opened_at: datetime
     acknowledged_at: datetime | None
     acknowledged_by: str | None
@@ -107,16 +114,146 @@ class Reachable(TypedDict):
 class QueueState(TypedDict):
     """`depth` is for admins."""
 
-    status: str
-    depth: NotRequired[int | None]
+    status: Annotated[str, one_of(QUEUE_WORDS)]
+    depth: NotRequired[Count | None]
 
 
 class ChannelSync(TypedDict):
-    status: str
+    status: Annotated[str, one_of(CHANNEL_WORDS)]
     redis: Connected
     database: Connected
     beds24_api: Reachable
     queues: dict[str, QueueState]
+
+
+class Queues(TypedDict):
+    """Events by direction, those that failed (`dlq`), and jobs by the queue they wait in."""
+
+    inbound: Count
+    outbound: Count
+    dlq: Count
+    by_queue: dict[str, float]
+    oldest_seconds: dict[str, float]
+
+
+class Pool(TypedDict):
+    size: float | None
+    open: float | None
+    in_use: float | None
+
+
+class RedisState(Connected):
+    memory_bytes: Count | None
+    memory_limit_bytes: Count | None
+
+
+class Promise(TypedDict):
+    target: Share
+    share: Share | None
+    verdict: Verdict
+
+
+class PinPromise(Promise):
+    on_time: Count
+    late: Count
+    never: Count
+
+
+class LeftBehind(TypedDict):
+    """PINs that were on a lock past their end."""
+
+    count: Count
+    still_open: Count
+    target: Literal[0]
+    verdict: Verdict
+
+
+class EventPromise(Promise):
+    done: Count
+    failed: Count
+
+
+class OldestEvent(TypedDict):
+    seconds: float | None
+    target: float
+    verdict: Verdict
+
+
+class RunPromise(Promise):
+    due: Count
+    on_time: Count
+
+
+class ServiceLevels(TypedDict):
+    days: Count
+    pins: PinPromise
+    left_behind: LeftBehind
+    events: EventPromise
+    oldest_event: OldestEvent
+    reconciliation: RunPromise
+
+
+class Times(TypedDict):
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class EventFigures(TypedDict):
+    done: Count
+    failed: Count
+    success_rate: Share | None
+    failure_rate: Share | None
+    tries: dict[str, Count]
+    processing: Times
+    delay: Times
+
+
+class PinFigures(TypedDict):
+    due: Count
+    on_time: Count
+    late: Count
+    failed: Count
+
+
+class VendorFigures(TypedDict):
+    calls: Count
+    errors: Count
+    outcomes: dict[str, Count]
+    times: Times
+
+
+class RunFigures(TypedDict):
+    """How many ended in each status that there was."""
+
+    times: Times
+    success: NotRequired[Count]
+    failed: NotRequired[Count]
+
+
+class Route(Times):
+    route: str
+    requests: Count
+
+
+class PageFigures(TypedDict):
+    requests: Count
+    by_status: dict[str, Count]
+    times: Times
+    slowest: list[Route]
+
+
+class Figures(TypedDict):
+    """What happened in a span of time."""
+
+    events: EventFigures
+    pins: PinFigures
+    vendors: dict[str, VendorFigures]
+    limits: dict[str, Count]
+    reconciliation: dict[str, RunFigures]
+    pages: PageFigures
+    database: Times
 
 
 class MetricSummary(TypedDict):
@@ -124,3 +261,11 @@ class MetricSummary(TypedDict):
     measured, times in seconds, shares between 0 and 1."""
 
     generated_at: datetime
+    queues: Queues
+    pins: dict[str, float]
+    processes: dict[str, float]
+    pool: Pool
+    redis: RedisState
+    service_levels: ServiceLevels
+    last_hour: Figures
+    last_24h: Figures

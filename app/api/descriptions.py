@@ -214,7 +214,7 @@ STAYS: dict[str, Operation] = {
         key("accommodation_id"),
         *PERIOD,
         choice("view", reservation_lists.VIEWS),
-        word("sort"),
+        choice("sort", [way + name for name in reservation_lists.SORTS for way in ("", "-")]),
         choice("order", reservation_lists.ORDERS),
     ),
     "reservations.show": one(s.Reservation),

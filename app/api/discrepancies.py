@@ -11,6 +11,7 @@ from pydantic import Field
 
 from app.api import serializers
 from app.api.bodies import body
+from app.api.narrow import one_of
 from app.api.problems import problem
 from app.api.tokens import actor
 from app.errors import Invalid, NotFound, Stale
@@ -23,22 +24,27 @@ bp = Blueprint("discrepancies", __name__, url_prefix="/discrepancies")
 #: what a rule in a body may say; pages and order mean nothing there
 RULES = ("kind", "severity", "property_id", "room_type_id", "reservation_id", "external_id", "q")
 
+#: judged by the service; told to whoever reads the API's description
+Action = Annotated[str, one_of(discrepancy_desk.ACTIONS)]
+Note = Annotated[str, Field(json_schema_extra={"maxLength": discrepancy_desk.MAX_NOTE})]
+Rule = Annotated[dict[str, str], Field(json_schema_extra={"propertyNames": {"enum": [*RULES]}})]
+
 
 class Verdict(Input):
     """What is decided; `fingerprint` is that of what was looked at."""
 
-    action: str
-    note: str | None = None
+    action: Action
+    note: Note | None = None
     fingerprint: str | None = None
 
 
 class Verdicts(Input):
     """The same for many: either the ids, or the filters of the list."""
 
-    action: str
-    note: str | None = None
+    action: Action
+    note: Note | None = None
     ids: Annotated[list[UUID], Field(max_length=discrepancy_desk.MOST)] | None = None
-    filter: dict[str, str] | None = None
+    filter: Rule | None = None
 
 
 @bp.get("")

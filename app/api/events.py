@@ -24,6 +24,8 @@ bp = Blueprint("events", __name__, url_prefix="/events")
 #: what a filter in a body may say; pages and order mean nothing there
 FILTERS = ("status", "property_id", "type", "direction", "from", "to", "q", "cause")
 
+Filter = Annotated[dict[str, str], Field(json_schema_extra={"propertyNames": {"enum": [*FILTERS]}})]
+
 
 class Reason(Input):
     """Why nobody has to repair it."""
@@ -35,7 +37,7 @@ class Batch(Input):
     """Either the ids, or the filters of the list."""
 
     ids: Annotated[list[UUID], Field(max_length=event_desk.MOST)] | None = None
-    filter: dict[str, str] | None = None
+    filter: Filter | None = None
 
 
 @bp.get("")

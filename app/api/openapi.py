@@ -21,7 +21,7 @@ from werkzeug.routing import Rule
 
 from app.api.answers import Json, Problem
 from app.api.descriptions import OPERATIONS
-from app.api.operations import ANY, CSV, JSON, Operation, Query
+from app.api.operations import ANY, CSV, JSON, SAYS_SOMETHING, STORABLE, Operation, Query
 from app.api.tokens import needed_role
 from app.services.inputs import Changes
 
@@ -30,6 +30,9 @@ REF = "#/components/schemas/{model}"
 PREFIXES = ("/api/", "/health/", "/metrics")
 VARIABLE = re.compile(r"<(?:(\w+):)?(\w+)>")
 PROBLEM = "application/problem+json"
+#: what says all there is to say of a text
+RULED = {"format", "enum", "const", "pattern"}
+REQUEST_ID, RETRY_AFTER = "X-Request-ID", "Retry-After"
 INTRODUCTION = """Everything people do in Turnkey's pages can be done over JSON.
 
 Get a token at `/api/auth/token` and send it as `Authorization: Bearer …`; it lasts 12 hours and
@@ -142,6 +145,8 @@ def _view(app: Flask, method: str, rule: Rule, what: Operation, schemas: Json) -
             },
         },
     }
+    for status, answer in found["responses"].items():
+        answer["headers"] = _response_headers(int(status))
     if more:
         found["description"] = more
     if needed:
@@ -204,6 +209,15 @@ def _content(description: str, media: str, schema: Mapping[str, Any]) -> Json:
     return {"description": description, "content": {media: {"schema": schema}}}
 
 
+def _response_headers(status: int) -> Json:
+    found: Json = {REQUEST_ID: {"required": True, "schema": {"type": "string", "minLength": 1}}}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        found[RETRY_AFTER] = {"required": True, "schema": {"type": "integer", "minimum": 0}}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        found[RETRY_AFTER] = {"required": False, "schema": {"type": "integer", "minimum": 0}}
+    return found
+
+
 def _schema(kind: Any, schemas: Json) -> Json:
     """The schema of what is answered; what it is made of goes among the shared ones."""
     found = deepcopy(_made(kind))
@@ -226,10 +240,25 @@ def _body(model: Any, schemas: Json) -> Json:
     )
     for name, each in found.get("$defs", {}).items():
         schemas[f"{name}Body"] = each
+        _storable(each)
         if name == model.__name__ and issubclass(model, Changes):
             for field in each["properties"].values():
                 field.pop("default", None)  # never read: what is not sent stays as it is
     return ours[(model, "validation")]
+
+
+def _storable(schema: Any) -> None:
+    """Say of every free text in it what `bodies` and the stripping of blanks make of it: no NUL,
+    and blanks alone are no text where some is asked for."""
+    if isinstance(schema, list):
+        for each in schema:
+            _storable(each)
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type") == "string" and not schema.keys() & RULED:
+        schema["pattern"] = SAYS_SOMETHING if schema.get("minLength") else STORABLE
+    for inner in schema.values():
+        _storable(inner)
 
 
 def _path_parameters(rule: Rule) -> list[Json]:
@@ -246,6 +275,8 @@ def _path_parameters(rule: Rule) -> list[Json]:
 
 def _query(each: Query) -> Json:
     found: Json = {"name": each.name, "in": "query", "required": each.required}
+    if not each.required:
+        found["allowEmptyValue"] = True  # as forms send what is not filled in
     if each.several:
         return found | {
             "schema": {"type": "array", "items": dict(each.schema)},

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.services.inputs import Input
+from app.services.list_args import MAX_TEXT
+from app.services.paging import MAX_LIMIT, MAX_PAGE
 
 JSON = "application/json"
 CSV = "text/csv"
 #: a body whose bytes are proved before anybody reads them
 ANY = "application/octet-stream"
+#: text that a table can hold, and text that says something as well
+STORABLE = r"^[^\u0000]*$"
+SAYS_SOMETHING = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Operation:
 
 
 def word(name: str) -> Query:
-    return Query(name, {"type": "string", "maxLength": 200})
+    return Query(name, {"type": "string", "maxLength": MAX_TEXT, "pattern": STORABLE})
 
 
 def key(name: str, *, required: bool = False) -> Query:
@@ -61,7 +66,8 @@ def day(name: str, *, required: bool = False) -> Query:
 
 def moment(name: str) -> Query:
     """A day of the property's zone, or a moment with its offset."""
-    return Query(name, {"type": "string", "examples": ["2026-03-10", "2026-03-10T12:00:00Z"]})
+    either = [{"type": "string", "format": each} for each in ("date", "date-time")]
+    return Query(name, {"anyOf": either, "examples": ["2026-03-10", "2026-03-10T12:00:00Z"]})
 
 
 def flag(name: str) -> Query:
@@ -88,9 +94,9 @@ def order_by(*columns: str) -> tuple[Query, Query]:
     return choice("sort", columns), choice("order", ("asc", "desc"))
 
 
-def page(noun: str, item: Any, *query: Query, limit: int = 200, words: str = "") -> Operation:
+def page(noun: str, item: Any, *query: Query, limit: int = MAX_LIMIT, words: str = "") -> Operation:
     """A page of a list."""
-    paging = (whole("page", 1, 1_000_000), whole("limit", 1, limit))
+    paging = (whole("page", 1, MAX_PAGE), whole("limit", 1, limit))
     return Operation(item, page_of=noun, query=(*query, *paging), words=words)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 from flask import Blueprint, jsonify, request
@@ -10,6 +11,7 @@ from pydantic import AwareDatetime
 
 from app.api import serializers
 from app.api.bodies import body
+from app.api.narrow import one_of
 from app.api.tokens import actor, staff_too
 from app.models.reconciliation import RUN_KINDS
 from app.services import list_args, reconciliation
@@ -23,7 +25,7 @@ class NewRun(Input):
     """`since` reads from an earlier moment (a backfill), bookings of Beds24 from stays that end on
     its day or later; a dry run only plans."""
 
-    kind: str
+    kind: Annotated[str, one_of(RUN_KINDS)]
     property_id: UUID | None = None
     since: AwareDatetime | None = None
     dry_run: bool = False

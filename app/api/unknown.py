@@ -5,14 +5,23 @@ from __future__ import annotations
 from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, PathConverter
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
+class Rest(PathConverter):
+    """Whatever is left of a path: one with a line break is an address as well, which `path` is
+    blind to."""
+
+    regex = r"[\s\S]+"
+    part_isolating = False  # it goes across slashes
+
+
 def catch(bp: Blueprint) -> None:
     """Answer everything below the prefix of `bp` that nothing else answers."""
-    for rule in ("/", "/<path:rest>"):
+    bp.record(lambda state: state.app.url_map.converters.update(rest=Rest))
+    for rule in ("/", "/<rest:rest>"):
         bp.add_url_rule(rule, view_func=nowhere, methods=METHODS, provide_automatic_options=False)
 
 

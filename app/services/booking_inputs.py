@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from app.domain.currencies import CURRENCIES
 from app.errors import FieldError, Invalid
@@ -19,6 +19,7 @@ from app.services.list_args import DAY
 MAX_NIGHTS = 365
 MAX_AHEAD = 3 * 366
 MAX_AMOUNT = Decimal("1e12")
+AMOUNT = re.compile(r"\d{1,12}(\.\d{1,2})?", re.ASCII)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 PHONE = re.compile(r"\+?[\d\s()./-]+", re.ASCII)
 
@@ -61,6 +62,8 @@ def _amount(value: object) -> object:
     exact = amount.quantize(Decimal("0.01"))
     if exact != amount:
         raise ValueError("must have at most two digits after the point")
+    if isinstance(value, str) and not AMOUNT.fullmatch(value.strip()):
+        raise ValueError("must be an amount such as 450.00")
     return exact
 
 
@@ -71,9 +74,41 @@ def _known_currency(value: str) -> str:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
-Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)]
-Phone = Annotated[str, StringConstraints(max_length=40), AfterValidator(_phone)]
-Amount = Annotated[Decimal, BeforeValidator(_amount)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "maxLength": 254, "pattern": f"^{EMAIL.pattern}$"}),
+]
+Phone = Annotated[
+    str,
+    StringConstraints(max_length=40),
+    AfterValidator(_phone),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 5,
+            "maxLength": 40,
+            "pattern": "^" + PHONE.pattern.replace(r"\d", "0-9") + "$",
+            "description": "A telephone number of 5 to 20 digits.",
+            "examples": ["+55 48 99999-0000"],
+        }
+    ),
+]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_amount),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "exclusiveMaximum": int(MAX_AMOUNT)},
+                {"type": "string", "pattern": "^" + AMOUNT.pattern.replace(r"\d", "[0-9]") + "$"},
+            ],
+            "description": "At most two digits after the point.",
+            "examples": ["450.00"],
+        }
+    ),
+]
 KnownCurrency = Annotated[Currency, AfterValidator(_known_currency)]
 Units = Annotated[int, Field(ge=1, le=9999)]
 Persons = Annotated[int, Field(ge=0, le=99)]

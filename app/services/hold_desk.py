@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import func, select
+from sqlalchemy import false, func, select
 from sqlalchemy.orm import Session
 
 from app.domain.states import ReservationStatus as Status
@@ -165,6 +165,8 @@ def _conditions(args: Mapping[str, str]) -> list[Any]:
     if last := list_args.day(args, "to"):
         found.append(InventoryHold.check_in < last)
     if q := list_args.word(args, "q"):
-        query = reservation_lists.search_query(q) or "''"
-        found.append(Reservation.search.op("@@")(func.to_tsquery("simple", query)))
+        query = reservation_lists.search_query(q)
+        found.append(
+            Reservation.search.op("@@")(func.to_tsquery("simple", query)) if query else false()
+        )
     return found

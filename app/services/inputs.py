@@ -19,6 +19,7 @@ from pydantic import (
     ConfigDict,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
 from sqlalchemy.exc import IntegrityError
 
@@ -26,6 +27,7 @@ from app.errors import Conflict, FieldError, Invalid
 
 M = TypeVar("M", bound="Input")
 
+CURRENCY = re.compile(r"[A-Za-z]{3}")
 CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 #: pydantic's words for a type, in ours
 WORDS = {
@@ -125,14 +127,29 @@ def _zone(value: str) -> str:
 
 
 def _currency(value: str) -> str:
-    if not re.fullmatch(r"[A-Z]{3}", value.upper()) or not value.isascii():
+    if not CURRENCY.fullmatch(value):
         raise ValueError("must be an ISO 4217 code of three letters such as BRL")
     return value.upper()
+
+
+def _told(words: str, example: str) -> dict[str, Any]:
+    """The schema of text whose rule no pattern says."""
+    return {"type": "string", "minLength": 1, "description": words, "examples": [example]}
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-ClockTime = Annotated[time, BeforeValidator(_clock)]
-Timezone = Annotated[str, AfterValidator(_zone)]
-Currency = Annotated[str, AfterValidator(_currency)]
+ClockTime = Annotated[
+    time,
+    BeforeValidator(_clock),
+    WithJsonSchema({"type": "string", "pattern": f"^{CLOCK.pattern}$", "examples": ["15:00"]}),
+]
+Timezone = Annotated[
+    str, AfterValidator(_zone), WithJsonSchema(_told("An IANA time zone.", "America/Sao_Paulo"))
+]
+Currency = Annotated[
+    str,
+    AfterValidator(_currency),
+    WithJsonSchema(_told("A code of ISO 4217.", "BRL") | {"pattern": f"^{CURRENCY.pattern}$"}),
+]

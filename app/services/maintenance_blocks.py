@@ -244,7 +244,8 @@ def _check(session: Session, row: MaintenanceBlock) -> None:
         raise Invalid.field("end_date", "must be after start_date")
     if nights > MAX_NIGHTS:
         raise Invalid.field("end_date", f"must be at most {MAX_NIGHTS} nights after start_date")
-    total = session.get_one(RoomType, row.room_type_id).total_units
+    with session.no_autoflush:  # a room that is none shall be named, not run into
+        total = session.get_one(RoomType, row.room_type_id).total_units
     if row.units > total:
         raise Invalid.field("units", f"the room type has {total} units in all")
     if row.accommodation_id is None:

@@ -28,7 +28,8 @@ def check(answer: Any, status: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "path",
     ["/api", "/api/", "/api/nothing", "/api/admin", "/api/admin/nothing/at/all", "/api/auth",
-     "/api/admin/reservations/not-an-id", "/api/admin/locks/", "/api/%00", "/api/admin/..%2f"],
+     "/api/admin/reservations/not-an-id", "/api/admin/locks/", "/api/%00", "/api/admin/..%2f",
+     "/api/admin/locks/a%0Ab/c"],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 def test_an_unknown_address_is_404(client: FlaskClient, path: str, method: str) -> None:
