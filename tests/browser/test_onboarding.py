@@ -51,10 +51,10 @@ def test_from_nothing_to_an_open_door(
     window.url = house.url
     page = window.sign_in_by_hand(people["admin"])
     step = page.locator("#setup [aria-current=step]")
+    expect(page.locator("#today")).to_contain_text("No property yet")
     album.keep("nothing-yet")
 
     # connect: the property, on the channel and the lock account of the server
-    page.goto(house.url + "/settings")
     page.click("text=New property")
     page.fill("#in-name", "Pousada Vila Jasmim")
     page.fill("#in-currency", "BRL")

@@ -288,3 +288,14 @@ def test_no_pin_is_in_the_page(staff: FlaskClient, clock: Clock) -> None:
     page = staff.get("/").text
     assert PIN not in page
     assert "•••••<b>17</b>" in page
+
+
+def test_without_a_house_nothing_is_well(
+    staff: FlaskClient, admin: FlaskClient, clock: Clock
+) -> None:
+    """Whoever signs in first is shown where to begin, not that all is done."""
+    for client, offered in ((admin, True), (staff, False)):
+        page = client.get("/").text
+        assert "No property yet" in page
+        assert "Nothing needs you right now" not in page
+        assert ('href="/settings/properties/new"' in page) is offered
