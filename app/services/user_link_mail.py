@@ -49,13 +49,15 @@ def address(link: Link, root: str) -> str:
 
 
 def send(link: Link, url: str, language: str) -> bool | None:
-    """Whether the mail server took the letter over; None when there is none (SMTP_URL). Called
-    with no transaction open; a lost letter is no harm, the link is on the page."""
+    """Whether the mail server took the letter over; None when there is none (SMTP_URL). In the
+    language of whoever gets it, in `language` while nobody knows theirs. Called with no transaction
+    open; a lost letter is no harm, the link is on the page."""
     server = settings().smtp_url
     if server is None:
         return None
     recipients = (link.user.email,)
-    subject, text = LETTERS[link.purpose].get(language, LETTERS[link.purpose]["en"])
+    letters = LETTERS[link.purpose]
+    subject, text = letters.get(link.user.language or language, letters["en"])
     hours = int(LIFETIME[link.purpose].total_seconds() // 3600)
     letter = email.Email(
         id=str(uuid4()),

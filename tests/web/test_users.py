@@ -368,8 +368,19 @@ def test_with_a_mail_server_the_link_is_sent_as_well(
     read = message_from_bytes(letter, policy=policy.default)
     assert read["To"] == "ana@vila.example"
     assert link in read.get_content()
+    assert read["Subject"] == "Your invitation to Turnkey"
     away = replace(app.extensions["settings"], smtp_url="smtp://127.0.0.1:1")
     monkeypatch.setitem(app.extensions, "settings", away)
     page = press(admin, "/settings/users/new", email="bea@vila.example", role="staff")
     assert "The e-mail could not be sent" in said_on(page)
     assert link_on(page)
+
+
+def test_a_letter_is_written_in_the_language_of_whoever_gets_it(
+    admin: FlaskClient, people: dict[str, User], letters: list[bytes]
+) -> None:
+    users.set_language(people["staff"].id, "pt")
+    assert press(admin, f"/settings/users/{people['staff'].id}/link").status_code == 200
+    (letter,) = letters
+    read = message_from_bytes(letter, policy=policy.default)
+    assert read["Subject"] == "Escolha uma nova senha para o Turnkey"
