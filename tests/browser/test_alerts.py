@@ -15,7 +15,7 @@ from app.services import alerts
 from app.services.audit import Actor
 from app.transaction import transaction
 from tests.browser.axe import findings
-from tests.browser.conftest import PHONE, Desk
+from tests.browser.conftest import Desk
 from tests.factories import NO_SUCH_ID, make_property, reload
 
 Desks = Callable[..., Desk]
@@ -69,29 +69,6 @@ def scene(app: Flask, clock: object) -> list[Alert]:
         )
     alerts.acknowledge(by_kind["process_gone"].id, actor=Actor("davi@vila.example"))
     return [by_kind[kind] for kind in ("pin_late", "failed_events", "process_gone")]
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize(
-    "look",
-    [
-        pytest.param({}, id="wide"),
-        pytest.param({"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark"),
-    ],
-)
-def test_the_pages_hold_what_accessibility_asks(
-    desk: Desks, people: dict[str, User], scene: list[Alert], look: dict[str, object]
-) -> None:
-    window = desk(**look)
-    window.sign_in(people["admin"])
-    for path in (
-        "/alerts", "/alerts?status=acknowledged", "/alerts?status=resolved", "/alerts/limits",
-        "/alerts/guide", "/more",
-    ):  # fmt: skip
-        page = window.open(path)
-        assert findings(page) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
-    assert window.complaints == []
 
 
 def test_an_alert_is_taken_on_the_spot(

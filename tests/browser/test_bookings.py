@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -11,16 +10,12 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 
 from app.models import Reservation, User
-from app.services import maintenance_blocks, rates
-from app.services.audit import SYSTEM
-from app.services.maintenance_blocks import NewBlock
-from app.services.rates import NewRate
 from app.transaction import transaction
-from tests.bookings import ARRIVES, DESK, book
+from tests.bookings import ARRIVES, book
 from tests.browser.axe import findings
-from tests.browser.conftest import PHONE, Desk
+from tests.browser.conftest import Desk
 from tests.conftest import Clock
-from tests.factories import make_accommodation, make_property, make_room_type, reload
+from tests.factories import make_property, reload
 from tests.outbound import Sold, make_sold
 from tests.outbound_live import Channel, channel, deliver_all
 
@@ -162,53 +157,3 @@ def test_a_night_opens_over_the_grid(
     assert findings(page) == []
     page.click("text=Book this night")
     assert page.input_value("#in-check_in") == "2026-03-12"
-
-
-@pytest.mark.parametrize(
-    "look",
-    [{}, {"viewport": PHONE, "color_scheme": "dark", "locale": "pt-BR"}],
-    ids=["wide", "phone-dark-pt"],
-)
-def test_the_pages_hold_what_accessibility_asks(
-    desk: Desks, people: dict[str, User], clock: Clock, sold: Sold, look: dict[str, object]
-) -> None:
-    row = book(sold.kind, units=2)
-    full = make_room_type(sold.house, name="Annex", total_units=1)
-    make_accommodation(sold.house, name="Anexo", number="300", room_type_id=full.id)
-    book(full)
-    block = maintenance_blocks.create(
-        NewBlock(room_type_id=full.id, start_date=ARRIVES, end_date=LEAVES, reason="Paint"),
-        actor=DESK,
-    ).block
-    rates.put(
-        NewRate.model_validate(
-            {"room_type_id": full.id, "price": "450", "from": ARRIVES, "to": LEAVES}
-        ),
-        actor=SYSTEM,
-    )
-    window = desk(**look)
-    window.sign_in(people["admin"])
-    wide = [
-        f"/reservations/{row.id}",
-        f"/reservations/{row.id}/edit",
-        "/holds",
-        "/availability",
-    ]
-    narrow = [
-        f"/reservations/new?room_type_id={full.id}&check_in={ARRIVES}&check_out={LEAVES}",
-        f"/reservations/{row.id}",
-        "/holds",
-        "/availability?days=28",
-        f"/availability/{full.id}/{ARRIVES}",
-        f"/maintenance-blocks/{block.id}/edit",
-    ]
-    for path in [*(narrow if look else wide), "/rates/new"]:
-        page = window.open(path)
-        assert findings(page) == [], path
-        beyond = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert beyond <= 0, f"{path} scrolls sideways by {beyond}px"
-    page.click("form[action='/rates/new'] button[type=submit]")
-    page.wait_for_selector(".note--bad")
-    assert findings(page) == []
-    assert re.match(r"(Error|Erro):", page.title())
-    window.forgive("status of 422")

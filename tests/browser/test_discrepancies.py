@@ -11,8 +11,7 @@ from playwright.sync_api import expect
 from app.models import User
 from app.services import vendors
 from tests.beds24 import ROOM, FakeBeds24, House, make_beds24_house
-from tests.browser.axe import findings
-from tests.browser.conftest import PHONE, Desk
+from tests.browser.conftest import Desk
 from tests.conftest import Clock
 from tests.discrepancies import ARRIVES, finding, night, settle, side, the_one
 from tests.factories import make_mapping, make_stay, reload
@@ -85,35 +84,3 @@ def test_dismiss_asks_for_a_note(desk: Desks, people: dict[str, User], clock: Cl
     page.click("dialog button[type=submit]")
     expect(page.locator("article")).to_have_count(2)
     expect(page.locator("#view-dismissed .n")).to_have_text("1")
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize(
-    "look",
-    [
-        pytest.param({}, id="wide"),
-        pytest.param(
-            {"viewport": PHONE, "color_scheme": "dark", "locale": "pt-BR"},
-            id="phone-dark-pt",
-        ),
-    ],
-)
-def test_the_pages_hold_what_accessibility_asks(
-    desk: Desks, people: dict[str, User], clock: Clock, look: dict[str, object]
-) -> None:
-    window = desk(**look)
-    window.sign_in(people["admin"])
-    assert findings(window.open("/discrepancies")) == []
-    two_sides(clock)
-    for path in (
-        "/discrepancies",
-        "/discrepancies?kind=availability",
-        "/discrepancies/resolve?kind=availability",
-    ):
-        page = window.open(path)
-        assert findings(page) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
-    page = window.open("/discrepancies")
-    page.locator("article [id^=theirs-]").first.click()
-    page.wait_for_selector("dialog[open]")
-    assert findings(page) == []

@@ -8,7 +8,6 @@ from datetime import date
 import pytest
 
 from app.models import User
-from app.services import audit, event_batches, event_desk
 from tests.browser.axe import findings
 from tests.browser.conftest import PHONE, Desk
 from tests.events import make_event
@@ -17,44 +16,6 @@ from tests.web.scenes import make_order
 
 Desks = Callable[..., Desk]
 pytestmark = pytest.mark.usefixtures("clock")
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize(
-    "look",
-    [
-        pytest.param({}, id="wide"),
-        pytest.param({"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark"),
-    ],
-)
-def test_the_pages_hold_what_accessibility_asks(
-    desk: Desks, people: dict[str, User], look: dict[str, object]
-) -> None:
-    house = make_property()
-    room = make_accommodation(house, name="Coral", number="203")
-    stay = make_stay(room, check_in=date(2026, 3, 12), external_id="FV02I")
-    make_order(stay, status="failed", attempts=4, last_error_kind="lock_offline")
-    failed = make_event(house=house, tries=3, entity_external_id="FV02I")
-    done = make_event(
-        "done", house=house, entity_internal_id=stay.id,
-        normalized_payload={"check_in_on": "2026-03-13", "status": "confirmed"},
-    )  # fmt: skip
-    batch_id = event_batches.start(
-        event_desk.RETRY, [make_event(house=house).id, done.id], actor=audit.SYSTEM
-    )
-    event_batches.carry_out(batch_id)
-    window = desk(**look)
-    window.sign_in(people["admin"])
-    for path in (
-        "/events", "/events?group=none", "/events?status=any&q=FV", "/events?status=ignored",
-        f"/events/{failed.id}", f"/events/{done.id}?form=normal", f"/events/{failed.id}/ignore",
-        "/events/retry?all=true", "/events/ignore?all=true", "/events/replay?all=true&status=any",
-        f"/events/batches/{batch_id}", f"/reservations/{stay.id}",
-    ):  # fmt: skip
-        page = window.open(path)
-        assert findings(page) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
-    assert window.complaints == []
 
 
 def test_a_cause_is_selected_planned_and_retried(desk: Desks, people: dict[str, User]) -> None:

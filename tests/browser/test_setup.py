@@ -1,18 +1,16 @@
-"""The setup pages in a browser: accessible, within the screen, with dialogs and live previews."""
+"""The setup pages in a browser: dialogs over a list, and previews that follow what is typed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
 from playwright.sync_api import expect
 
 from app.models import Accommodation, AccommodationSync, Lock, Property, User
 from app.transaction import transaction
 from tests.browser.axe import findings
-from tests.browser.conftest import PHONE, WIDE, Desk
-from tests.browser.test_pages import sideways
+from tests.browser.conftest import Desk
 from tests.conftest import Clock
 from tests.factories import (
     make_accommodation,
@@ -23,12 +21,6 @@ from tests.factories import (
     make_stay,
 )
 from tests.web.scenes import NOON, TODAY, make_credential
-
-#: each size and each theme once: the four together cost a minute and found no more
-SCREENS = [
-    pytest.param({"viewport": WIDE, "color_scheme": "light"}, id="wide-light"),
-    pytest.param({"viewport": PHONE, "color_scheme": "dark"}, id="phone-dark"),
-]
 
 
 class Setup:
@@ -66,64 +58,6 @@ class Setup:
                     items=[{"accommodationId": "EL9", "error": "no usable id", "action": "fetch"}],
                 )
             )
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        room, lock = f"/accommodations/{self.coral.id}", f"/locks/{self.lock.id}"
-        return (
-            "/accommodations?property=all",
-            "/accommodations?q=nothing",
-            "/accommodations/new",
-            "/accommodations/import",
-            room,
-            f"{room}/map",
-            f"{room}/unmap",
-            f"{room}/delete",
-            "/locks",
-            "/locks?view=problems",
-            "/locks/new",
-            lock,
-            f"{lock}/test",
-            f"{lock}/contents",
-            f"/locks/{self.free.id}/map",
-            "/matches?threshold=0.6",
-            "/matches/apply",
-            f"/matches/{self.tucano.id}?threshold=0.6",
-            "/settings?property=all",
-            f"/settings/properties/{self.vila.id}",
-            f"/settings/properties/{self.vila.id}/delete",
-            "/settings/properties/new",
-            "/settings/room-types",
-            "/settings/room-types/new",
-            "/settings/users",
-        )
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("screen", SCREENS)
-def test_accessible_and_within_the_screen(
-    desk: Callable[..., Desk], people: dict[str, User], clock: Clock, screen: dict[str, object]
-) -> None:
-    setup = Setup()
-    window = desk(**screen)
-    window.sign_in(people["admin"])
-    for path in setup.paths:
-        window.open(path)
-        assert findings(window.page) == [], path
-        assert sideways(window) <= 0, path
-
-
-@pytest.mark.faults
-def test_a_narrow_phone_in_portuguese(
-    desk: Callable[..., Desk], people: dict[str, User], clock: Clock
-) -> None:
-    setup = Setup()
-    window = desk(viewport={"width": 320, "height": 640}, locale="pt-BR")
-    window.sign_in(people["admin"])
-    for path in setup.paths:
-        window.open(path)
-        assert window.page.get_attribute("html", "lang") == "pt-BR"
-        assert sideways(window) <= 0, path
 
 
 def test_a_dialog_opens_and_closes_over_the_list(

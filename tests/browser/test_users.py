@@ -15,7 +15,7 @@ from app.services.audit import SYSTEM
 from app.services.user_links import Invitation
 from tests.browser.axe import findings
 from tests.browser.conftest import PASSWORD, PHONE, WIDE, Desk
-from tests.browser.test_pages import sideways
+from tests.browser.looks import sideways
 from tests.conftest import Clock
 from tests.factories import make_property, make_user
 
@@ -29,7 +29,7 @@ SCREENS = [
 
 def looked_at(window: Desk, where: str) -> None:
     assert findings(window.page) == [], where
-    assert sideways(window) <= 0, where
+    assert sideways(window.page) <= 0, where
 
 
 @pytest.mark.faults
