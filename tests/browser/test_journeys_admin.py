@@ -42,6 +42,7 @@ def scene(
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("size", LOOKS)
 def test_an_afternoon_of_the_administrator(
     desk: Desks, people: dict[str, User], app: Flask, scene: Morning, channel: Channel, size: str
