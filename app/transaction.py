@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import structlog
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import Session
 
 from app.extensions import db
@@ -74,15 +74,16 @@ def _autocommit(engine: Engine) -> Engine:
 
 
 @contextmanager
-def statements() -> Iterator[Session]:
-    """A session whose statements commit one by one, for a door that writes a single row and has to
-    answer at once: no BEGIN and no COMMIT travel. Joins a surrounding unit of work."""
+def statements() -> Iterator[Connection]:
+    """A connection whose statements commit one by one, for a door that writes a single row and has
+    to answer at once: no BEGIN and no COMMIT travel, and no session is set up for objects that
+    nobody loads. Joins a surrounding unit of work."""
     unit = _current.get()
     if unit is not None:
-        yield unit.session
+        yield unit.session.connection()
         return
-    with Session(_autocommit(db.engine), expire_on_commit=False) as session:
-        yield session
+    with _autocommit(db.engine).connect() as connection:
+        yield connection
 
 
 def after_commit(hook: Callable[[], None]) -> None:

@@ -27,7 +27,7 @@ _BRANDS = re.compile(
 def without_cards(value: Any, key: str = "") -> Any:
     """`value` with card fields dropped and card numbers in free text replaced; the same object when
     there was none."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         kept = {k: without_cards(v, str(k)) for k, v in value.items() if not _is_card_key(str(k))}
         same = len(kept) == len(value) and all(kept[k] is value[k] for k in kept)
         return value if same else kept

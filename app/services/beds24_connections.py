@@ -9,7 +9,17 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, Table, any_, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from app.errors import Unavailable
@@ -41,7 +51,7 @@ class Caller:
         return self.status != "inactive"
 
 
-def find(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
+def find(session: Session | Connection, spots: Collection[Spot]) -> dict[Spot, Caller]:
     """The connection of each message, in one statement for those that name their property.
 
     A message without a property belongs to the connection that has its room mapped, or else to the
@@ -51,7 +61,7 @@ def find(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
     named = {spot.property_ref for spot in spots if spot.property_ref is not None}
     found: dict[Spot, Caller] = {}
     if named:
-        rows = session.connection().execute(_named(), {"refs": sorted(named)})
+        rows = session.execute(_named(), {"refs": sorted(named)})
         by_ref = {row.ref: row for row in rows}
         found = {s: _caller(by_ref[s.property_ref]) for s in spots if s.property_ref in by_ref}
     nameless = [spot for spot in spots if spot.property_ref is None]
@@ -60,7 +70,7 @@ def find(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
     return found
 
 
-def _by_room(session: Session, spots: Collection[Spot]) -> dict[Spot, Caller]:
+def _by_room(session: Session | Connection, spots: Collection[Spot]) -> dict[Spot, Caller]:
     rooms = {spot.room_ref for spot in spots if spot.room_ref is not None}
     by_room: dict[str, dict[UUID, Any]] = {}
     if rooms:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from uuid import uuid4
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Table, select
 
 from app import clock, crypto
 from app.domain.card_data import without_cards
@@ -32,6 +32,7 @@ FRESH = timedelta(minutes=5)
 MOST_EVENTS = 100
 KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-beds24-signature"})
 TOKEN_HEADER = "x-webhook-token"  # noqa: S105 - a header's name
+_EVENTS = cast(Table, ChannelEvent.__table__)
 NOT_CONNECTED = "this property is not connected to Beds24"
 
 
@@ -80,20 +81,27 @@ def receive(raw: bytes, headers: Mapping[str, str]) -> Received:
     spots = [_spot(element) for element in reading.elements] or [Spot()]
     now = clock.utcnow()
     # Several events are stored together or not at all; one needs no transaction around it.
-    opened = statements if len(reading.elements) == 1 else transaction
-    with opened() as session:
-        callers = beds24_connections.find(session, set(spots))
+    opened = statements if len(reading.elements) == 1 else _together
+    with opened() as connection:
+        callers = beds24_connections.find(connection, set(spots))
         signed = _prove(proof, [callers.get(spot) for spot in spots])
         if signed:
-            _refuse_old(session, reading, now)
+            _refuse_old(connection, reading, now)
         if reading.fault is not None:
             raise reading.fault
         if not all(spot in callers and callers[spot].connected for spot in spots):
             raise NotFound(NOT_CONNECTED)
         for caller in {callers[spot].id: callers[spot] for spot in spots}.values():
-            event_intake.stamp(session, caller.id, caller.last_webhook_at, now)
+            event_intake.stamp(connection, caller.id, caller.last_webhook_at, now)
         owners = [callers[spot] for spot in spots]
-        return _store(session, reading, owners, raw, _kept(given), now)
+        return _store(connection, reading, owners, raw, _kept(given), now)
+
+
+@contextmanager
+def _together() -> Iterator[Connection]:
+    """A connection within a unit of work."""
+    with transaction() as session:
+        yield session.connection()
 
 
 def _read(raw: bytes) -> _Reading:
@@ -146,7 +154,7 @@ def _prove(proof: Proof, callers: Iterable[Caller | None]) -> bool:
     return signed
 
 
-def _refuse_old(session: Session, reading: _Reading, now: datetime) -> None:
+def _refuse_old(connection: Connection, reading: _Reading, now: datetime) -> None:
     """A late second copy of what we have is harmless; refused, it would come again and again.
 
     Beds24's own body is never too old: it may be tried again for hours, has no id to know it by,
@@ -157,7 +165,7 @@ def _refuse_old(session: Session, reading: _Reading, now: datetime) -> None:
             continue
         if not {"event", "timestamp"} & set(element):
             continue
-        if event.event_id is None or not event_intake.known(session, BEDS24, event.event_id):
+        if event.event_id is None or not event_intake.known(connection, BEDS24, event.event_id):
             _unproven("the timestamp is more than 5 minutes off")
 
 
@@ -172,7 +180,7 @@ def _kept(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _store(
-    session: Session,
+    connection: Connection,
     reading: _Reading,
     owners: Sequence[Caller],
     raw: bytes,
@@ -185,7 +193,7 @@ def _store(
     order = sorted(range(len(reading.events)), key=lambda n: reading.events[n].key or "")
     for position in order:
         event, element = reading.events[position], reading.elements[position]
-        waiting = _waiting(session, owners[position], event) if event.key is None else None
+        waiting = _waiting(connection, owners[position], event) if event.key is None else None
         if waiting is not None:
             stored[position] = waiting
             continue
@@ -202,25 +210,25 @@ def _store(
             headers=headers,
             modified_at=event.modified_at,
         )
-        stored[position] = event_intake.store(session, owners[position].id, incoming, now)
+        stored[position] = event_intake.store(connection, owners[position].id, incoming, now)
     duplicate = all(each.duplicate for each in stored.values())
     return Received(stored[0].event_id, duplicate)
 
 
-def _waiting(session: Session, owner: Caller, event: Beds24Event) -> Received | None:
+def _waiting(connection: Connection, owner: Caller, event: Beds24Event) -> Received | None:
     """The call about the same room that nobody has begun with.
 
     Two calls of the room webhook are alike to the letter and only say "look again" (§8.3). One that
     still waits will look after this one came, so it stands for both: a burst of changes costs one
     reading of the calendar, and credits are few.
     """
-    found = session.scalar(
-        select(ChannelEvent.id)
+    found = connection.scalar(
+        select(_EVENTS.c.id)
         .where(
-            ChannelEvent.channel_property_id == owner.id,
-            ChannelEvent.event_type == AVAILABILITY,
-            ChannelEvent.entity_external_id == event.room_ref,
-            ChannelEvent.status.in_(WAITING),
+            _EVENTS.c.channel_property_id == owner.id,
+            _EVENTS.c.event_type == AVAILABILITY,
+            _EVENTS.c.entity_external_id == event.room_ref,
+            _EVENTS.c.status.in_(WAITING),
         )
         .limit(1)
     )

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, and_, bindparam, select
+from sqlalchemy import Connection, Row, Table, and_, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
 
 from app import clock
 from app.domain.card_data import without_cards
@@ -19,7 +18,7 @@ from app.models import Accommodation, ChannelProperty, Property
 from app.services import event_intake, stays_events
 from app.services.event_intake import Incoming, Received
 from app.services.stays_events import CHANNEL
-from app.transaction import statements, transaction
+from app.transaction import statements
 
 #: headers that a later proof of origin may need (contracts/stays.md §8); all others go
 KEPT_HEADERS = frozenset(
@@ -51,8 +50,11 @@ _PLACES = select(
         ),
     )
 )
-_OF_PLACE = _PLACES.join(_ROOMS, _ROOMS.c.property_id == _PROPERTIES.c.id).where(
-    _ROOMS.c.stays_id == bindparam("place")
+# Nearly every message names a room: where it belongs is found in the statement that stores it.
+_STORE_AT_PLACE = event_intake.finding(
+    _PLACES.join(_ROOMS, _ROOMS.c.property_id == _PROPERTIES.c.id)
+    .where(_ROOMS.c.stays_id == bindparam("place"))
+    .limit(1)
 )
 _OLDEST = _PLACES.order_by(_PROPERTIES.c.created_at, _PROPERTIES.c.id).limit(1)
 
@@ -77,38 +79,51 @@ def receive(body: Mapping[str, Any], raw: bytes, headers: Mapping[str, str]) -> 
         headers=event_intake.kept(headers, KEPT_HEADERS),
         concerns_us=message.concerns_us,
     )
-    with statements() as session:
-        connection_id = _channel_property(session, message.place_ref, now)
-        return event_intake.store(session, connection_id, incoming, now)
+    with statements() as connection:
+        found = None
+        if message.place_ref is not None:
+            values = event_intake.found_values(incoming, now)
+            found = connection.execute(
+                _STORE_AT_PLACE, {"place": message.place_ref, **values}
+            ).first()
+        if found is not None and _connected(found):
+            event_intake.stamp(connection, found.id, found.last_webhook_at, now)
+            return event_intake.settle(connection, found.event_id, incoming)
+        place = _channel_property(connection, found, now)
+        return event_intake.store(connection, place, incoming, now)
 
 
 def known(event_id: str) -> bool:
     """Whether a message with the sender's id `event_id` is stored already (DECISIONS 12)."""
-    with transaction() as session:
-        return event_intake.known(session, CHANNEL, event_id)
+    with statements() as connection:
+        return event_intake.known(connection, CHANNEL, event_id)
 
 
-def _channel_property(session: Session, place_ref: str | None, now: datetime) -> UUID:
-    """The property's connection to Stays, made on first sight (DECISIONS 19)."""
-    connection = session.connection()
-    found = None
-    if place_ref is not None:
-        found = connection.execute(_OF_PLACE, {"place": place_ref}).first()
+def _connected(found: Row[*tuple[Any, ...]]) -> bool:
+    """Whether messages of this property are taken. Raises NotFound when they are not any more."""
+    if found.status == "inactive":
+        raise NotFound("this property is not connected to the channel any more")
+    return found.id is not None
+
+
+def _channel_property(
+    connection: Connection, found: Row[*tuple[Any, ...]] | None, now: datetime
+) -> UUID:
+    """The property's connection to Stays, made on first sight (DECISIONS 19); without one that a
+    room was `found` for, the oldest property's."""
     if found is None:
         found = connection.execute(_OLDEST).first()
     if found is None:
         raise NotFound("no property is connected to this channel")
-    if found.id is None:
-        return _connect(session, found.property_id, now)
-    if found.status == "inactive":
-        raise NotFound("this property is not connected to the channel any more")
-    event_intake.stamp(session, found.id, found.last_webhook_at, now)
+    if not _connected(found):
+        return _connect(connection, found.property_id, now)
+    event_intake.stamp(connection, found.id, found.last_webhook_at, now)
     connection_id: UUID = found.id
     return connection_id
 
 
-def _connect(session: Session, property_id: UUID, now: datetime) -> UUID:
-    session.execute(
+def _connect(connection: Connection, property_id: UUID, now: datetime) -> UUID:
+    connection.execute(
         insert(ChannelProperty)
         .values(
             property_id=property_id,
@@ -118,7 +133,7 @@ def _connect(session: Session, property_id: UUID, now: datetime) -> UUID:
         )
         .on_conflict_do_nothing()
     )
-    return session.scalars(
+    return connection.scalars(
         select(ChannelProperty.id).where(
             ChannelProperty.property_id == property_id, ChannelProperty.channel_name == CHANNEL
         )
