@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from flask import request, url_for
+from flask import flash, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.errors import Conflict, NotFound
@@ -16,6 +16,7 @@ from app.web import accommodations as accommodation_list
 from app.web import locks as lock_list
 from app.web.dates import gettext as _
 from app.web.forms import Form, dialog, done
+from app.web.rendering import is_htmx
 from app.web.sessions import current_actor, role_required
 
 _rooms = accommodation_list.bp
@@ -45,7 +46,7 @@ def map_lock(accommodation_id: UUID) -> ResponseReturnValue:
             said = said or _("This lock does not exist any more")
             return _choose_lock(unit, form.with_error("lock_id", said), 409)
         return _choose_lock(accommodation_pages.get(accommodation_id), form, 409, changed=True)
-    return done(_back(accommodation_id), _("The lock is connected"))
+    return _done(_back(accommodation_id), _("The lock is connected"))
 
 
 @_rooms.get("/<uuid:accommodation_id>/unmap")
@@ -67,7 +68,7 @@ def unmap(accommodation_id: UUID) -> ResponseReturnValue:
         return _part(accommodation_pages.get(accommodation_id), 409, changed=True)
     except NotFound:  # somebody else was faster: it is as it should be
         accommodation_pages.get(accommodation_id)
-    return done(_back(accommodation_id), _("The lock is disconnected"))
+    return _done(_back(accommodation_id), _("The lock is disconnected"))
 
 
 @_locks.get("/<uuid:lock_id>/map")
@@ -92,7 +93,7 @@ def map_room(lock_id: UUID) -> ResponseReturnValue:
             said = said or _("This room does not exist any more")
             return _choose_room(lock_id, form.with_error("accommodation_id", said), 409)
         return _choose_room(lock_id, form, 409, changed=True)
-    return done(url_for("locks.index"), _("The lock is connected"))
+    return _done(url_for("locks.index"), _("The lock is connected"))
 
 
 def _connect(accommodation_id: UUID, lock_id: UUID) -> Conflict | NotFound | None:
@@ -219,3 +220,10 @@ def _key(name: str) -> UUID | None:
 
 def _back(accommodation_id: UUID) -> str:
     return url_for("accommodations.show", accommodation_id=accommodation_id)
+
+
+def _done(location: str, said: str) -> ResponseReturnValue:
+    """The page behind reads itself again; without scripts one goes back to it."""
+    if not is_htmx():
+        flash(said, "ok")
+    return done(location, said)
