@@ -24,8 +24,6 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"```(\w*)\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT|SANDBOX")
 _FLASK = re.compile(r"(?:\bflask|bin/flask) --app wsgi ([^\n`#]*)")
-#: the host's own, the tests' own, or read before there are settings
-ELSEWHERE = {"TURNKEY_VAR", "TURNKEY_PICTURES", "STORM_SEED", "CHROMIUM", "FLASK_SKIP_DOTENV"}
 #: read by `bin/run`, not by `app/config.py`
 LOCAL = {"SANDBOX_PORT"}
 #: what docs/extending.md has a third party make
@@ -125,11 +123,23 @@ def test_every_variable_is_told_and_every_one_told_is_read() -> None:
     assert told - LOCAL == read
 
 
+def _read_beside() -> set[str]:
+    """What tests, benchmarks and the commands in `bin` read for themselves."""
+    code = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("bench/**/*.py"), *ROOT.glob("app/local/*.py")]
+    read = {
+        name
+        for path in code
+        for name in re.findall(r"environ(?:\.get\(|\[)\s*\"([A-Z_]+)\"", path.read_text())
+    }
+    commands = (path.read_text() for path in (ROOT / "bin").iterdir() if path.is_file())
+    return read | {name for text in commands for name in re.findall(r"\$\{?([A-Z_]+)", text)}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=ids)
 def test_every_variable_named_is_one(document: Path) -> None:
     """A name set as `NAME=…` in an example is a variable of ours."""
     table = OPERATIONS.read_text().partition("## Variables")[2].partition("\n## ")[0]
-    known = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", table)) | ELSEWHERE
+    known = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", table)) | _read_beside()
     set_here = {
         name
         for span in spans(document.read_text())
