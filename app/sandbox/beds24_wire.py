@@ -139,11 +139,12 @@ def calendar(
 ) -> dict[str, Any]:
     """A room's calendar in ranges of equal nights; without a flag there is nothing in it (§6)."""
     ranges: list[dict[str, Any]] = []
+    left = account.left_by_day(record, days(first, last)) if "includeNumAvail" in flags else {}
     for day in days(first, last) if flags else ():
         known = record.calendar.get(day, {})
         values: dict[str, Any] = {}
         if "includeNumAvail" in flags:
-            values["numAvail"] = account.left(record, day)
+            values["numAvail"] = left[day]
         if "includeMinStay" in flags:
             values["minStay"] = int(known.get("minStay", 1))
         if "includePrices" in flags:

@@ -134,6 +134,12 @@ def try_keypad(world: World, lock: Lock, digits: str, secret: str, now: float) -
     return opened
 
 
+def would_open(world: World, lock: Lock, digits: str, secret: str, now: float) -> bool:
+    """What the keypad would say to these digits, without a finger that wakes it or a trace."""
+    advance(world, lock, now)
+    return _judge(lock, pin_digest(secret, lock.device_id, digits), now)[0]
+
+
 def _judge(lock: Lock, digest: str, now: float) -> tuple[bool, str, Code | None]:
     on_lock = [c for c in lock.codes.values() if c.device is not None and c.device.digest == digest]
     verdict: tuple[bool, str, Code | None] = (False, "no code with these digits", None)

@@ -1,0 +1,1 @@
+"""A season of a house, played in accelerated time against the real services, with faults."""
