@@ -112,17 +112,22 @@ def stays_at(
 
 
 def claims(stays: Iterable[StayRow]) -> list[Stay]:
-    """The stays that have, or had until lately, a right to the door."""
+    """The stays that have, or had until lately, a right to the door.
+
+    Who is in the room comes first, and who has left comes last: a guest who left early, after the
+    hour at which the next one may come, has nothing to keep the next one out for.
+    """
     found = []
     for stay in stays:
         leaves = stay.check_out_at
+        here = 0 if stay.status == ReservationStatus.CHECKED_IN else 1
         if stay.status == ReservationStatus.CHECKED_OUT:
+            here = 2
             leaves = min(leaves, stay.checked_out_at or leaves)
             if leaves <= stay.check_in_at:
                 continue
         elif stay.status not in NEEDS_PIN:
             continue
-        here = 0 if stay.status == ReservationStatus.CHECKED_IN else 1
         rank = (here, stay.booked_at or stay.created_at, str(stay.id))
         found.append(Stay(stay.id, stay.check_in_at, leaves, rank))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -112,3 +113,26 @@ def test_random_bookings_never_share_a_door(
     finally:
         app_clock.set_source(None)
         SHARED.reset()
+
+
+@pytest.mark.parametrize("sold_before", [True, False])
+def test_who_has_left_early_keeps_nobody_out(door: Door, clock: Clock, sold_before: bool) -> None:
+    """A guest leaves at 16:00 instead of tomorrow, and the night is sold again: the house's
+    check-in hour of 15:00 lies before the departure, and the next guest gets in all the same."""
+    at_three = clock.now - HOUR
+    gone = door.stay(check_in=at_three - 24 * HOUR, nights=3, status="checked_in")
+    door.settle()
+    old = door.digits(gone)
+    fresh = {"check_in": at_three, "nights": 1, "booked_at": clock.now}
+    coming = door.stay(**fresh) if sold_before else None
+    left = door.change(gone, status="checked_out", checked_out_at=clock.now)
+    if coming is None:
+        door.settle()
+        coming = door.stay(**fresh)
+    for _ in range(3):  # the old one goes first, then the new one comes
+        door.settle(seconds=60)
+    assert door.view(coming).state == "active"
+    assert door.opens(door.digits(coming))
+    assert not door.opens(old)
+    assert door.view(left).state == "revoked"
+    assert len(door.listed()) == 1
