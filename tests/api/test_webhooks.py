@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import event, select, update
 from werkzeug.test import TestResponse
 
-from app.models import ChannelEvent
+from app.extensions import db
+from app.models import ChannelEvent, ChannelProperty
 from app.runtime import settings
 from app.transaction import transaction
 from tests.conftest import Clock
@@ -63,10 +64,10 @@ def stored() -> list[ChannelEvent]:
 def test_a_signed_message_is_stored_and_answered(client: FlaskClient, unit: Any) -> None:
     answer = post(client, message())
     assert answer.status_code == 200
-    (event,) = stored()
-    assert answer.json == {"success": True, "eventId": str(event.id), "duplicate": False}
-    assert (event.status, event.entity_external_id) == ("received", "R-1")
-    assert event.payload == message()
+    (row,) = stored()
+    assert answer.json == {"success": True, "eventId": str(row.id), "duplicate": False}
+    assert (row.status, row.entity_external_id) == ("received", "R-1")
+    assert row.payload == message()
 
 
 def test_a_second_copy_is_answered_alike_and_stored_once(client: FlaskClient, unit: Any) -> None:
@@ -208,6 +209,33 @@ def test_no_property_is_404(app: Flask, client: FlaskClient, clock: Clock) -> No
     assert stored() == []
 
 
+def test_a_property_that_is_not_connected_any_more_stores_nothing(
+    client: FlaskClient, unit: Any
+) -> None:
+    assert post(client, message()).status_code == 200
+    with transaction() as session:
+        session.execute(update(ChannelProperty).values(status="inactive"))
+    for event_id in ("evt-1", "evt-2"):
+        assert post(client, message(eventId=event_id)).status_code == 404
+    assert len(stored()) == 1
+
+
+def test_a_message_is_taken_in_with_one_statement(client: FlaskClient, unit: Any) -> None:
+    assert post(client, message()).status_code == 200  # connects the property
+    sent: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        sent.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        assert post(client, message(eventId="evt-2")).status_code == 200
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert len(sent) == 1, sent
+    assert len(stored()) == 2
+
+
 def test_redis_away_is_no_reason_to_lose_a_message(
     app: Flask, client: FlaskClient, unit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,8 +257,8 @@ def test_the_path_token_proves_the_external_dialect(client: FlaskClient, unit: A
     path = f"/api/webhooks/stays/{settings().stays_webhook_secret}"
     answer = client.post(path, json=hint())
     assert answer.status_code == 200
-    (event,) = stored()
-    assert answer.json == {"success": True, "eventId": str(event.id), "duplicate": False}
+    (row,) = stored()
+    assert answer.json == {"success": True, "eventId": str(row.id), "duplicate": False}
     assert client.post(path, json=hint()).json == {**(answer.json or {}), "duplicate": True}
 
 

@@ -62,6 +62,29 @@ def test_a_page_costs_five_statements_at_any_size(app: Flask, clock: Clock) -> N
     assert len(sent) <= 6, sent
 
 
+@pytest.mark.parametrize("view", ["active", "arriving", "in_house", "upcoming"])
+def test_open_stays_are_found_in_their_index(app: Flask, view: str) -> None:
+    """A bound status would hide from the database that the index holds every match."""
+    make_stay(make_accommodation())
+    sent: list[str] = []
+    plans: list[str] = []
+
+    def explain(conn: Any, cursor: Any, statement: str, given: Any, *_rest: Any) -> None:
+        if "matching" in statement:
+            sent.append(statement)
+            with conn.connection.cursor() as other:
+                other.execute("SET LOCAL enable_seqscan = off")
+                plans.extend(str(row[0]) for row in other.execute("EXPLAIN " + statement, given))
+
+    event.listen(db.engine, "before_cursor_execute", explain)
+    try:
+        reservation_lists.search(ReservationFilter.from_args({"view": view}))
+    finally:
+        event.remove(db.engine, "before_cursor_execute", explain)
+    assert "IN ('pending', 'pending_sync', 'confirmed', 'checked_in')" in sent[0]
+    assert any("ix_reservations_open" in line for line in plans), plans
+
+
 def test_every_stay_is_on_exactly_one_page(app: Flask) -> None:
     unit = make_accommodation()
     same = datetime(2026, 5, 1, 18, tzinfo=UTC)
