@@ -76,6 +76,7 @@ def succeeded(gone: Walk) -> set[str]:
     }
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("role", "examples", "edges"), [("admin", 1, 2), ("staff", 1, 0), (None, 1, 0)]
 )
