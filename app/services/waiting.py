@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import ScalarSelect, func, select
 
@@ -19,8 +20,12 @@ class Waiting:
     discrepancies: int
 
 
+@cache
 def columns() -> tuple[ScalarSelect[int], ScalarSelect[int]]:
-    """Both numbers as columns of a statement that is sent anyway; `Waiting(*values)` reads them."""
+    """Both numbers as columns of a statement that is sent anyway; `Waiting(*values)` reads them.
+
+    Put together once: every page of an administrator sends them, and the second is a long text.
+    """
     alerts = select(func.count()).where(Alert.status == "open").scalar_subquery()
     return alerts, discrepancy_cards.open_ones()
 
