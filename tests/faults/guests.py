@@ -121,10 +121,13 @@ class House:
         self.until_done(lambda: self.arrive(room))
 
     def move(self) -> None:
-        """The channel moves a guest to the room that is empty."""
+        """The channel moves a guest to the room that is empty. Not to a house in another zone: the
+        hours on the wall move along, and the stay would begin at another moment."""
         if (guest := self._somebody()) is None:
             return
         booking, room = self.ledger.here[guest]
+        if room.place is not self.empty.place:
+            return
         digits = self.digits(guest)
         control.change_booking(booking, base=self.desk.sandbox, listing=self.empty.listing)
         self.ledger.here[guest] = (booking, self.empty)
