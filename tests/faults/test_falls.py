@@ -12,7 +12,7 @@ import pytest
 import redis as redis_py
 
 from app.sandbox import control
-from tests.faults.desk import Desk, within
+from tests.faults.desk import Desk, Room, within
 from tests.local.product import Run, children_of, engine_url
 
 pytestmark = [
@@ -35,7 +35,8 @@ def kill(run: Run, *words: str, number: signal.Signals = signal.SIGKILL) -> int:
 
 
 def test_a_pin_arrives_whatever_dies(product: Run, desk: Desk) -> None:
-    rooms = desk.rooms(4)
+    *rooms, another = desk.rooms(5)
+    with_redis_away_the_pages_work_and_nothing_is_lost(product, desk, another)
     now = datetime.now(UTC)
     client = redis_py.Redis.from_url(engine_url(product, "redis"))
     control.set_fault("tuya", "lost", base=desk.sandbox, operation="temp-password", count=2)
@@ -59,10 +60,9 @@ def test_a_pin_arrives_whatever_dies(product: Run, desk: Desk) -> None:
         assert listed["pagination"]["total"] == 1, "one row for one booking"
 
 
-def test_with_redis_down_the_pages_work_and_nothing_is_lost(product: Run, desk: Desk) -> None:
+def with_redis_away_the_pages_work_and_nothing_is_lost(run: Run, desk: Desk, room: Room) -> None:
     """INTERFACES §1: writes are stored and delivered later."""
-    room = desk.rooms(1)[0]
-    keeper = engine_pid(product)
+    keeper = engine_pid(run)
     os.kill(keeper, signal.SIGSTOP)
     try:
         now = datetime.now(UTC)
