@@ -51,9 +51,16 @@ class Demand:
 
 
 def drawn(
-    dice: Random, first: date, days: int, rooms: int, asked: float = OCCUPANCY
+    dice: Random,
+    first: date,
+    days: int,
+    rooms: int,
+    *,
+    asked: float = OCCUPANCY,
+    ahead: float = 1.0,
 ) -> list[Demand]:
-    """Bookings for a season of `days` from `first`, in the order they were made."""
+    """Bookings for a season of `days` from `first`, in the order they were made. `asked` is the
+    share of all nights that is asked for; they book `ahead` times as early as in life."""
     kept_share = 1 - figures.CANCELLED_SHARE
     count = round(rooms * (days + 6) * asked / _NIGHTS / kept_share)
     weights = [
@@ -64,7 +71,8 @@ def drawn(
         arrival = first + timedelta(days=offset)
         cancelled = dice.random() < figures.CANCELLED_SHARE
         lead = quantile(dice, figures.LEAD_TIME_CANCELLED if cancelled else figures.LEAD_TIME_KEPT)
-        before = min(quantile(dice, figures.CANCELLED_BEFORE), lead)
+        lead = round(lead * ahead)
+        before = min(round(quantile(dice, figures.CANCELLED_BEFORE) * ahead), lead)
         adults, children = weighted(dice, figures.PARTY)
         booked_at = _some_time(dice, arrival - timedelta(days=lead), arrival)
         found.append(

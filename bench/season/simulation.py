@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
 import itertools
 import threading
@@ -57,6 +58,8 @@ class Options:
     with_faults: bool = True
     #: the share of all nights that somebody asks for
     asked: float = demand.OCCUPANCY
+    #: they book so many times as early as in life; seasons of a few days would see no booking made
+    ahead: float = 1.0
     #: so many times as much goes wrong as in a usual month; for seasons of a few days
     harder: float = 1.0
 
@@ -157,6 +160,8 @@ class Season:
 
     def play(self, say: Callable[[str], None] = lambda line: None) -> None:
         """From the bookings made before it to the day of rest after it."""
+        gc.collect()
+        gc.freeze()  # the product's own objects need not be looked through again and again
         begin = time.perf_counter()
         self._before()
         self._begin()
@@ -164,12 +169,20 @@ class Season:
         self._heal()
         self._until(self.end + REST, say)
         self.seconds = time.perf_counter() - begin
+        gc.unfreeze()
 
     def _demands(self, dice: Random) -> list[demand.Demand]:
         options = self.options
         if options.bookings is not None:
             return demand.read(options.bookings, dice, options.first, options.days)
-        return demand.drawn(dice, options.first, options.days, options.rooms, options.asked)
+        return demand.drawn(
+            dice,
+            options.first,
+            options.days,
+            options.rooms,
+            asked=options.asked,
+            ahead=options.ahead,
+        )
 
     def _before(self) -> None:
         """What was booked before the season: at the channels, and not yet known to the product."""

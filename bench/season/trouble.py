@@ -231,7 +231,7 @@ class Trouble:
         http.VendorHttp._send = deadly(over_http)  # type: ignore[method-assign]
         cloud.TuyaCloud._talk = deadly(to_locks)  # type: ignore[method-assign]
         event.listen(Session, "before_commit", before_commit)
-        Session.close = closed  # type: ignore[method-assign]
+        Session.close = closed  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:

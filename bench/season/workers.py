@@ -35,8 +35,8 @@ from bench.season.trouble import Killed, Trouble
 
 #: periodic jobs that the season runs less often than the registry, in minutes
 COARSE = {
-    "maintenance.watch": 30,
-    "alerts.evaluate": 30,
+    "maintenance.watch": 60,
+    "alerts.evaluate": 60,
     "metrics.collect": 120,
     "rooms.sync": 60,
     "holds.reap": 240,
