@@ -18,7 +18,7 @@ from app.models import (
 )
 from app.models.columns import among
 from app.runtime import settings
-from app.services import alerts
+from app.services import alerts, room_names
 from app.services.alert_rules import CRITICAL, WARNING, Finding, Found, Look, Rule
 from app.services.pin_warnings import REVOKE_HELP
 
@@ -98,14 +98,14 @@ def left_on_lock(look: Look) -> Found:
     )
     told = among(Credential.id, [UUID(subject.removeprefix(PIN)) for subject in known])
     rows = look.session.execute(
-        select(Credential.id, Accommodation.name)
+        select(Credential.id, room_names.called().label("room"))
         .outerjoin(LockMapping, LockMapping.lock_id == Credential.lock_id)
         .outerjoin(Accommodation, Accommodation.id == LockMapping.accommodation_id)
         .where(or_(late, told & (Credential.state != CredentialState.REVOKED)))
     )
     found: dict[str, Finding | None] = {}
     for row in rows:
-        room = f"{row.name}: a PIN" if row.name else "A PIN"
+        room = f"{row.room}: a PIN" if row.room else "A PIN"
         subject = f"{PIN}{row.id}"
         title = f"{room} is still on the lock past its end"
         found[subject] = None if subject in known else Finding(CRITICAL, title, REVOKE_HELP)

@@ -38,6 +38,7 @@ from app.services import (
     pin_removal,
     pin_warnings,
     room_assignment,
+    room_names,
     vendors,
 )
 from app.services.audit import Actor
@@ -258,7 +259,7 @@ def watch_deadlines(now: datetime) -> int:
         late = session.execute(
             select(
                 Reservation.id,
-                Accommodation.name,
+                room_names.called(),
                 func.bool_or(PinJob.last_error_kind == "double_booked"),
             )
             .join(Accommodation, Accommodation.id == Reservation.accommodation_id)
@@ -284,7 +285,7 @@ def watch_deadlines(now: datetime) -> int:
                 PinJob.created_at <= now - timedelta(minutes=2),
                 ~_taken_off(),
             )
-            .group_by(Reservation.id, Accommodation.name)
+            .group_by(Reservation.id, Accommodation.id)
             .order_by(Reservation.id)
             .limit(BATCH)
         ).all()

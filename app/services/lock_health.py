@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.domain.states import NEEDS_PIN
 from app.models import Accommodation, Lock, LockMapping, Reservation
 from app.models.columns import among
-from app.services import alerts
+from app.services import alerts, room_names
 from app.transaction import transaction
 
 #: a row of `_door`
@@ -155,7 +155,7 @@ def _needed(session: Session, now: datetime) -> list[DoorRow]:
                 Lock.offline_since,
                 Lock.silent_since,
                 Lock.gone_since,
-                Accommodation.name.label("room"),
+                room_names.called().label("room"),
                 soonest.c.at,
             )
             .join(LockMapping, LockMapping.lock_id == Lock.id)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import Accommodation, Credential, Lock, Reservation
-from app.services import alerts
+from app.services import alerts, room_names
 
 REVOKE_HELP = "Wake the lock: touch its keypad. If nothing changes, check its power and radio."
 
@@ -18,7 +18,7 @@ def not_on_lock(session: Session, reservation_id: UUID | None) -> None:
     if reservation_id is None:
         return
     room = session.scalar(
-        select(Accommodation.name)
+        select(room_names.called())
         .join(Reservation, Reservation.accommodation_id == Accommodation.id)
         .where(Reservation.id == reservation_id)
     )

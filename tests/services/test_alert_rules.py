@@ -312,7 +312,7 @@ def test_a_slow_run_is_news_until_the_next(app: Flask, clock: Clock) -> None:
 
 
 def test_a_pin_that_is_late_heeds_the_threshold(app: Flask, clock: Clock) -> None:
-    room = make_accommodation(name="Coral")
+    room = make_accommodation(name="Coral", number="203")
     make_mapping(room)
     stay = make_stay(room, check_in=clock.now + timedelta(hours=1))
     with transaction() as session:
@@ -324,11 +324,11 @@ def test_a_pin_that_is_late_heeds_the_threshold(app: Flask, clock: Clock) -> Non
     assert standing("pin_late") == []
     clock.move(minutes=1)
     credentials.watch_deadlines(clock.now)
-    assert titles("pin_late") == ["Coral: the PIN is not on the lock"]
+    assert titles("pin_late") == ["203 Coral: the PIN is not on the lock"]
 
 
 def make_credential(clock: Clock, **fields: Any) -> Credential:
-    room = make_accommodation(name="Coral")
+    room = make_accommodation(name="Coral", number="203")
     lock = make_mapping(room, make_lock())
     stay = make_stay(room, check_in=clock.now - timedelta(days=2))
     values: dict[str, Any] = {
@@ -355,7 +355,7 @@ def test_a_pin_past_its_end(app: Flask, clock: Clock) -> None:
     assert standing() == []
     clock.move(minutes=1)
     alert_watch.evaluate()
-    assert titles("revoke_overdue") == ["Coral: a PIN is still on the lock past its end"]
+    assert titles("revoke_overdue") == ["203 Coral: a PIN is still on the lock past its end"]
     clock.move(minutes=1)
     alert_watch.evaluate()
     assert len(standing()) == 1

@@ -183,7 +183,7 @@ def test_the_sweep_has_the_list_read_after_the_start(
 
 
 def arrival_in(clock: Clock, hours: float, **fields: object) -> Lock:
-    room = make_accommodation(name="Suite 1")
+    room = make_accommodation(name="Suite Quintal", number="104")
     lock = make_mapping(room, make_lock(name="Lock 1", **fields))
     make_stay(room, check_in=clock.now + timedelta(hours=hours))
     return lock
@@ -195,10 +195,20 @@ def test_a_weak_battery_matters_before_an_arrival(app: Flask, clock: Clock) -> N
     clock.move(hours=13)
     assert lock_health.watch(clock.now) == 1
     alert = open_alerts()[("lock_battery", f"lock:{lock.id}")]
-    assert alert.title == "Suite 1: the battery of Lock 1 is low (20 %)"
+    assert alert.title == "104 Suite Quintal: the battery of Lock 1 is low (20 %)"
     change(lock, battery=95)
     assert lock_health.watch(clock.now) == 0
     assert open_alerts() == {}
+
+
+def test_a_number_that_is_in_the_name_is_said_once(app: Flask, clock: Clock) -> None:
+    room = make_accommodation(name="Suite 104", number="104")
+    make_stay(room, check_in=clock.now + timedelta(hours=5))
+    make_mapping(room, make_lock(name="Lock 1", battery=5))
+    lock_health.watch(clock.now)
+    assert [alert.title for alert in open_alerts().values()] == [
+        "Suite 104: the battery of Lock 1 is low (5 %)"
+    ]
 
 
 def test_a_warning_lock_needs_no_percentage(app: Flask, clock: Clock) -> None:
@@ -274,7 +284,7 @@ def test_today_shows_the_lock_the_next_guest_needs(app: Flask, clock: Clock) -> 
     lock_health.watch(clock.now)
     found = today.today(None, None).attention
     assert [(item.kind, item.title) for item in found] == [
-        ("alert", "Suite 1: the battery of Lock 1 is low (5 %)")
+        ("alert", "104 Suite Quintal: the battery of Lock 1 is low (5 %)")
     ]
     change(lock, battery=80)
     lock_health.watch(clock.now)
