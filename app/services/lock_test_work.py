@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import structlog
-from sqlalchemy import or_, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -346,11 +346,12 @@ def _end(test: LockTest, now: datetime) -> None:
 def _overdue(session: Session, test: LockTest, now: datetime) -> None:
     asked = test.removal_at
     if asked is not None and asked + lock_readings.REVOKE_PATIENCE <= now:
+        lock = session.scalar(select(Lock.name).where(Lock.id == test.lock_id))
         alerts.raise_alert(
             session,
             "revoke_overdue",
             f"lock_test:{test.id}",
             "critical",
-            "A test PIN could not be removed from its lock",
+            f"A test PIN could not be removed from {lock}",
             pin_warnings.REVOKE_HELP,
         )

@@ -136,6 +136,7 @@ SENTENCES = (
     N_("A PIN could not be removed from its lock"),
     N_("%(lock)s: a PIN could not be removed"),
     N_("A test PIN could not be removed from its lock"),
+    N_("A test PIN could not be removed from %(lock)s"),
     N_("%(room)s: %(lock)s is no longer in the lock account"),
     N_("%(room)s: %(lock)s has not been heard of since %(when)s"),
     N_("%(room)s: the battery of %(lock)s is low (%(n)s %%)"),

@@ -287,6 +287,7 @@ def test_a_sleeping_lock_that_wakes_late_gives_the_pin_back(door: Door) -> None:
     with transaction() as session:
         (alert,) = session.scalars(select(Alert).where(Alert.status != "resolved")).all()
     assert (alert.kind, alert.subject) == ("revoke_overdue", f"lock_test:{test.id}")
+    assert alert.title == f"A test PIN could not be removed from {door.lock.name}"
     door.locks.wake(door.lock.device_id)
     work(door, 700)
     assert reload(test).state == "gone"
