@@ -74,6 +74,8 @@ def create_app(settings: config.Settings | None = None, *, testing: bool = False
         MAX_FORM_PARTS=2000,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
+    # An address has one spelling: the redirect to it would name the host that the caller named.
+    app.url_map.merge_slashes = False
     app.extensions["settings"] = settings
     app.extensions["pin_vault"] = PinVault(settings.pin_encryption_keys, settings.secret_key)
     app.extensions["secret_vault"] = SecretVault(settings.pin_encryption_keys, settings.secret_key)

@@ -64,6 +64,13 @@ def test_no_header_of_a_proxy_names_another_host(app: Flask, name: str) -> None:
     assert EVIL not in answer.headers["Location"]
 
 
+@pytest.mark.parametrize("path", ["/settings//users", "//settings//users", "/static//app.css"])
+def test_no_spelling_of_an_address_leads_to_the_host_that_was_asked(app: Flask, path: str) -> None:
+    answer = app.test_client().get("/", environ_overrides={"PATH_INFO": path, "HTTP_HOST": EVIL})
+    assert EVIL not in answer.headers.get("Location", "")
+    assert answer.status_code == 404
+
+
 @pytest.mark.parametrize(("hops", "address"), [(0, "127.0.0.1"), (1, "198.51.100.7")])
 def test_an_address_is_believed_of_as_many_proxies_as_there_are(
     make_settings: Callable[..., config.Settings], database: str, redis_url: str,
