@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.errors import NotFound
-from app.models import Alert, AlertNotice
+from app.models import Alert, AlertNotice, User
 from app.models.alerts import ALERT_KINDS
 from app.models.columns import among
 from app.services import alert_stays, list_args
@@ -39,12 +39,13 @@ FALLING = ("opened_at", "resolved_at", "severity")
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert, where it is mended, every notice of it, oldest first, and for a page the stay it is
-    about."""
+    """An alert, where it is mended, every notice of it, oldest first, who is on it by name (by
+    address where no user has one), and for a page the stay it is about."""
 
     alert: Alert
     place: str
     notices: Sequence[AlertNotice]
+    keeper: str = ""
     stay: AlertStay | None = None
 
     @property
@@ -71,6 +72,7 @@ class Board:
                 row.alert.title,
                 row.alert.escalated_at,
                 [(each.status, each.attempts) for each in row.notices],
+                row.keeper,
                 _seen(row.stay),
             )
             for row in self.page.items
@@ -119,7 +121,8 @@ def get(alert_id: UUID) -> AlertRow:
         alert = session.get(Alert, alert_id)
         if alert is None:
             raise NotFound("no such alert")
-        return _rows(session, [alert])[0]
+        keeper = session.scalar(select(User.name).where(User.email == alert.acknowledged_by))
+        return _rows(session, [(alert, keeper)])[0]
 
 
 def failing(now: datetime) -> Mapping[str, AlertNotice]:
@@ -157,19 +160,21 @@ def _page(
     with transaction() as session:
         counted = select(func.count()).select_from(Alert).where(*conditions)
         total = session.scalar(counted) or 0
-        found = session.scalars(
-            select(Alert)
+        found = session.execute(
+            select(Alert, User.name)
+            .outerjoin(User, User.email == Alert.acknowledged_by)
             .where(*conditions)
             .order_by(*ordering)
             .limit(limit)
             .offset((page - 1) * limit)
         ).all()
-        return Page(_rows(session, found), page, limit, total)
+        return Page(_rows(session, [(row[0], row[1]) for row in found]), page, limit, total)
 
 
-def _rows(session: Session, alerts: Sequence[Alert]) -> list[AlertRow]:
-    if not alerts:
+def _rows(session: Session, found: Sequence[tuple[Alert, str | None]]) -> list[AlertRow]:
+    if not found:
         return []
+    alerts = [alert for alert, _ in found]
     where = places(session, {(alert.kind, alert.subject) for alert in alerts})
     notices: dict[UUID, list[AlertNotice]] = {alert.id: [] for alert in alerts}
     for notice in session.scalars(
@@ -180,7 +185,13 @@ def _rows(session: Session, alerts: Sequence[Alert]) -> list[AlertRow]:
         if notice.alert_id is not None:
             notices[notice.alert_id].append(notice)
     return [
-        AlertRow(alert, where[alert.kind, alert.subject], notices[alert.id]) for alert in alerts
+        AlertRow(
+            alert,
+            where[alert.kind, alert.subject],
+            notices[alert.id],
+            keeper or alert.acknowledged_by or "",
+        )
+        for alert, keeper in found
     ]
 
 

@@ -14,7 +14,15 @@ from sqlalchemy.orm import Session
 
 from app.domain.states import NEEDS_PIN, PinState
 from app.integrations import channels, locks
-from app.models import Accommodation, Alert, ChannelProperty, LockMapping, Property, VendorState
+from app.models import (
+    Accommodation,
+    Alert,
+    ChannelProperty,
+    LockMapping,
+    Property,
+    User,
+    VendorState,
+)
 from app.models.columns import among
 from app.services import alert_places, alert_stays
 from app.services.alert_stays import LOCK, AlertStay
@@ -34,12 +42,13 @@ EVENTS: Final = ("dead_letters", "failed_events", "success_rate")
 @dataclass(frozen=True, slots=True)
 class Concern:
     """An open alert, whom it is about if anybody, and the page that helps. `threatens`: guests of
-    today may stand in front of a closed door."""
+    today may stand in front of a closed door. `keeper`: who is on it, by name or else address."""
 
     alert: Alert
     place: str
     stay: AlertStay | None = None
     threatens: bool = False
+    keeper: str = ""
     kind: str = "concern"
 
     @property
@@ -73,9 +82,13 @@ def concerns(
 ) -> list[Concern]:
     """Open alerts that `told` does not tell of already, of these houses or of none, in at most five
     statements."""
-    alerts = session.scalars(
-        select(Alert).where(Alert.status != "resolved").order_by(Alert.opened_at, Alert.id)
+    rows = session.execute(
+        select(Alert, User.name)
+        .outerjoin(User, User.email == Alert.acknowledged_by)
+        .where(Alert.status != "resolved")
+        .order_by(Alert.opened_at, Alert.id)
     ).all()
+    alerts = [row[0] for row in rows]
     subjects = {alert.subject for alert in alerts}
     people = alert_stays.stays(session, subjects)
     doors = _doors(session, subjects)
@@ -85,7 +98,7 @@ def concerns(
     seen_locks = {item.stay.pin.lock_id for item in told}
     waiting = any(_waits(stay) for stay in stays)
     found = []
-    for alert in alerts:
+    for alert, keeper in rows:
         stay = people.get(alert.subject)
         noun, key = alert_stays.parts_of(alert.subject) or ("", None)
         if stay is not None and stay.reservation.id in seen:
@@ -100,7 +113,9 @@ def concerns(
             place = "/events?status=failed"
         elif noun == ACCOUNT and key in connections:
             place = f"/channels/{connections[key]}"
-        found.append(Concern(alert, place, stay, waiting and _opens_no_door(alert)))
+        threatens = waiting and _opens_no_door(alert)
+        keeper = keeper or alert.acknowledged_by or ""
+        found.append(Concern(alert, place, stay, threatens, keeper))
     return found
 
 

@@ -293,14 +293,7 @@ def watch_deadlines(now: datetime) -> int:
             if is_double:  # told when it was planned, in words that help more
                 pin_warnings.double_booked(session, reservation_id)
                 continue
-            alerts.raise_alert(
-                session,
-                "pin_late",
-                f"reservation:{reservation_id}",
-                "critical",
-                f"{room}: the PIN is not on the lock",
-                "Open the reservation: it says what failed, and what helps.",
-            )
+            pin_warnings.late(session, reservation_id, room)
     return len(late)
 
 

@@ -22,6 +22,11 @@ def not_on_lock(session: Session, reservation_id: UUID | None) -> None:
         .join(Reservation, Reservation.accommodation_id == Accommodation.id)
         .where(Reservation.id == reservation_id)
     )
+    late(session, reservation_id, room)
+
+
+def late(session: Session, reservation_id: UUID, room: str | None) -> None:
+    """The same of a stay whose room is known."""
     alerts.raise_alert(
         session,
         "pin_late",

@@ -81,7 +81,7 @@ def test_a_person_takes_it(admin: FlaskClient, people: dict[str, User], clock: C
     assert again.headers["HX-Trigger"] == "changed"
     assert reload(alert).acknowledged_at == row.acknowledged_at
     taken = said_on(admin.get("/alerts?status=acknowledged"))
-    assert f"{people['admin'].email} is on it since 09:00." in taken
+    assert f"{people['admin'].name} is on it since 09:00." in taken
     assert "I am on it" not in taken
     with transaction() as session:
         alerts.resolve(session, "dead_letters", "")

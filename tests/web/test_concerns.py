@@ -178,11 +178,13 @@ def test_another_house_has_its_own_concerns(admin: FlaskClient, clock: Clock) ->
 
 def test_what_somebody_is_on_goes_last(admin: FlaskClient, clock: Clock) -> None:
     taken = alarm("process_gone", "worker@one", WORKER)
-    alarm("dead_letters", "", "120 events have run out of tries", "warning")
+    other = alarm("dead_letters", "", "120 events have run out of tries", "warning")
     alerts.acknowledge(taken.id, actor=Actor("marta@vila.example"))
     page = admin.get("/").text
     assert facts(page) == ["120 events have run out of tries", WORKER]
-    assert "marta@vila.example is on it since" in page
+    assert "Marta Queiroz is on it since" in page
+    alerts.acknowledge(other.id, actor=Actor("left@vila.example"))  # nobody's address any more
+    assert "left@vila.example is on it since" in admin.get("/").text
 
 
 @pytest.mark.parametrize("role", ["staff", "admin"])
