@@ -137,6 +137,15 @@ def test_the_list_its_tabs_filters_and_pages(admin: FlaskClient, clock: Clock) -
     assert admin.get("/events?limit=100").status_code == 422
 
 
+def test_the_try_that_worked_counts(admin: FlaskClient) -> None:
+    make_event("done", entity_external_id="FIRST")
+    make_event("done", tries=1, entity_external_id="SECOND")
+    make_event("received", entity_external_id="WAITS")
+    said = said_on(admin.get("/events?status=done,received"))
+    tries = dict(re.findall(r"(FIRST|SECOND|WAITS).*?Tries (\d)", said))
+    assert tries == {"FIRST": "1", "SECOND": "2", "WAITS": "0"}
+
+
 def test_a_day_is_a_day_at_the_property(admin: FlaskClient, clock: Clock) -> None:
     """23:30 in São Paulo is the next day in UTC."""
     late = app_clock.utcnow() + timedelta(hours=14, minutes=30)
