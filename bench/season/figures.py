@@ -95,6 +95,7 @@ def collect(season: Season) -> dict[str, Any]:
         "jobs": dict(season.workers.jobs.most_common()),
         "jobs_failed": dict(season.workers.failures.most_common()),
         "sweeps": season.workers.sweeps,
+        "readings_spared": season.workers.spared,
         "coarse_minutes": COARSE,
         "calls": _calls(season),
         **rows,

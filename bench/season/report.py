@@ -21,6 +21,8 @@ SIMULATED = (
     "Time passes only between jobs and where the product waits: a job itself takes no time.",
     "A sweep that would find nothing is not run: it comes on its ten-second grid once a row is due "
     "that no job has taken up, by the minute while the same row stays due, and hourly anyway.",
+    "A lock whose list has been the same for six readings is not read again until it changes, two "
+    "hours have passed or the cloud was in trouble.",
     "A run of the reconciliation is played when its channel had news or trouble since the last "
     "one, and otherwise every two hours (free units: four); all keep to their real minutes.",
     "Housekeeping touches nine of ten doors on the morning of an arrival, and guests "

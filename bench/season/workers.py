@@ -30,6 +30,7 @@ from app.queue.registry import JOBS, QUEUES, JobSpec
 from app.queue.schedule import interval, next_run, wanted
 from app.services import maintenance
 from app.transaction import transaction
+from bench.season.patience import Patience
 from bench.season.timekeeping import SeasonClock
 from bench.season.trouble import Killed, Trouble
 
@@ -66,7 +67,8 @@ SELECT least(
     WHERE status IN ('received', 'retrying')),
   (SELECT min(coalesce(lease_until, received_at)) FROM channel_events
     WHERE status = 'processing'),
-  (SELECT min(greatest(next_read_at, coalesce(read_lease_until, next_read_at))) FROM locks),
+  (SELECT min(greatest(next_read_at, coalesce(read_lease_until, next_read_at)))
+    FROM locks WHERE id::text <> ALL(:held)),
   (SELECT min(coalesce(lease_until, started_at)) FROM reconciliation_logs
     WHERE status = 'pending'),
   (SELECT min(next_attempt_at) FROM reconciliation_logs WHERE next_attempt_at IS NOT NULL),
@@ -128,6 +130,7 @@ class Workers:
         self._ticks = [(next_run(spec, clock.true), spec.name) for spec in self._periodic()]
         heapq.heapify(self._ticks)
         self._played = dict.fromkeys(QUIET, clock.true - timedelta(days=1))
+        self._patience = Patience(trouble.store, clock, trouble)
         self._hourly = clock.true
         self._sweep_at = clock.true
         self._stirred = True
@@ -138,7 +141,8 @@ class Workers:
         alarm = self._next_alarm()
         if self._stirred:
             self._plan_sweep()
-        return min(alarm, self._true(self._ticks[0][0]), self._sweep_at)
+        look = self._patience.next(FAR)
+        return min(alarm, self._true(self._ticks[0][0]), self._sweep_at, look)
 
     def work(self) -> None:
         """Everything that is due now, and everything that follows from it at once."""
@@ -147,8 +151,15 @@ class Workers:
             self._tick()
         if self.clock.true >= self._sweep_at:
             self._sweep()
+        if found := self._patience.released():
+            place([Alarm("credentials.read_lock", lock_id) for lock_id in found])
         promote(self.redis)
         self.drain()
+
+    @property
+    def spared(self) -> int:
+        """Readings that were held back because they would have told nothing new."""
+        return self._patience.spared
 
     def stir(self) -> None:
         """Something has been written; what is due next has to be found anew."""
@@ -162,6 +173,8 @@ class Workers:
                 continue
             self._stirred = True
             name = job.description or "?"
+            if name == "credentials.read_lock" and self._patience.spares(str(job.args[0])):
+                continue
             self.jobs[name] += 1
             begin = time.perf_counter()
             self.trouble.working = True
@@ -231,7 +244,7 @@ class Workers:
         self._stirred = False
         now = self.clock.product()
         with transaction() as session:
-            due = session.scalar(text(_NEXT_DUE), {"now": now})
+            due = session.scalar(text(_NEXT_DUE), {"now": now, "held": list(self._patience.held)})
         if due is None:
             self._sweep_at = self._hourly
             return
