@@ -21,7 +21,7 @@ from app.crypto import hash_token, same
 from app.errors import Conflict, Invalid, NotFound
 from app.models import RecoveryCode, User
 from app.runtime import secret_vault
-from app.services import audit, passwords, user_sessions
+from app.services import account_letters, audit, passwords, user_sessions
 from app.services.audit import Actor
 from app.transaction import transaction
 
@@ -90,6 +90,7 @@ def confirm(user: User, password: str, code: str, *, keep: str, actor: Actor) ->
         user_sessions.cut_off(session, row, keep=keep)
         told = _new_codes(session, row.id)
         audit.record(session, actor, "enable_second_factor", "user", row.id)
+        account_letters.tell(row, "factor_on")
     return told
 
 
@@ -124,10 +125,12 @@ def renew_codes(user: User, password: str, code: str, *, actor: Actor) -> list[s
     """Ten new recovery codes; the old ones are void. Raises Invalid naming `password` or `code`."""
     _prove(user, password, code)
     with transaction() as session:
-        if not is_on(_locked(session, user.id)):
+        row = _locked(session, user.id)
+        if not is_on(row):
             raise Conflict("the second factor is off")
         told = _new_codes(session, user.id)
         audit.record(session, actor, "renew_recovery_codes", "user", user.id)
+        account_letters.tell(row, "recovery_codes")
     return told
 
 
@@ -161,11 +164,14 @@ def _remove(user_id: UUID, action: str, actor: Actor, *, cut_off: bool = False) 
         user = _locked(session, user_id)
         if user.totp_secret_encrypted is None and not is_on(user):
             raise Conflict("there is no second factor")
+        was_on = is_on(user)
         user.totp_secret_encrypted = user.totp_confirmed_at = user.totp_last_step = None
         session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
         if cut_off:
             user_sessions.cut_off(session, user)
         audit.record(session, actor, action, "user", user_id)
+        if was_on:
+            account_letters.tell(user, "factor_off")
 
 
 def _locked(session: Session, user_id: UUID) -> User:

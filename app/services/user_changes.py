@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, Forbidden, NotFound
 from app.models import User, UserToken
-from app.services import audit, edits, user_sessions
+from app.services import account_letters, audit, edits, user_sessions
 from app.services.audit import Actor
 from app.services.inputs import Input
 from app.transaction import transaction
@@ -68,6 +68,8 @@ def change(user_id: UUID, changes: UserChanges, *, actor: Actor) -> User:
         if "is_active" in after:
             action = "reactivate" if after["is_active"] else "deactivate"
         audit.record(session, actor, action, "user", user.id, before, after)
+        if "role" in after and user.invited_at is None:
+            account_letters.tell(user, "role")
         session.flush()
         session.refresh(user)
     return user

@@ -19,7 +19,7 @@ from app import clock
 from app.crypto import hash_token
 from app.errors import Conflict, NotFound
 from app.models import User, UserToken
-from app.services import audit, passwords, users
+from app.services import account_letters, audit, passwords, users
 from app.services.audit import Actor
 from app.services.inputs import Input
 from app.transaction import transaction
@@ -138,6 +138,8 @@ def redeem(token: str, password: str, *, ip: str | None) -> User:
         actor = Actor(user.email, user.id, user.role, ip)
         action = "accept_invitation" if accepted else "reset_password"
         audit.record(session, actor, action, "user", user.id)
+        if not accepted:
+            account_letters.tell(user, "password")
     return user
 
 

@@ -19,7 +19,7 @@ from app.errors import Conflict, FieldError, Invalid, NotFound
 from app.models import User, UserSession
 from app.models.users import ROLES
 from app.runtime import settings
-from app.services import audit, passwords, user_sessions
+from app.services import account_letters, audit, passwords, user_sessions
 from app.services.audit import SYSTEM, Actor
 from app.transaction import transaction
 
@@ -123,6 +123,7 @@ def set_password(email: str, password: str, *, actor: Actor = SYSTEM) -> None:
             raise NotFound(f"no user {email}")
         store_password(session, user, password_hash)
         audit.record(session, actor, "set_password", "user", user.id)
+        account_letters.tell(user, "password")
 
 
 def change_password(user: User, old: str, new: str, *, keep: str, actor: Actor) -> None:
@@ -138,6 +139,7 @@ def change_password(user: User, old: str, new: str, *, keep: str, actor: Actor) 
             raise Conflict("the password has been changed meanwhile")
         store_password(session, row, password_hash, keep=keep)
         audit.record(session, actor, "change_password", "user", row.id)
+        account_letters.tell(row, "password")
 
 
 def store_password(session: Session, user: User, password_hash: str, *, keep: str = "") -> None:
