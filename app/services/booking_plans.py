@@ -206,6 +206,10 @@ class _Making:
             "from": _without_guest(ours),
             "to": _without_guest(theirs),
         }
+        place = self.places.get(suspect.copy.accommodation_ref) if suspect.copy else None
+        if do is Do.CREATE and isinstance(place, Place) and not place.name and item["to"]:
+            # It names a room type: told by our name for it, not by the channel's number.
+            item["to"] |= {"room": None, "room_type_id": str(place.room_type_id)}
         if do is Do.FLAG:
             item |= {"kind": action.kind, "severity": action.risk}
         self.items.append(item)

@@ -27,6 +27,8 @@ from app.transaction import transaction
 SPELLED_OUT = 500
 #: what a plan shows of a changed stay
 SHOWN = ("status", "accommodation_id", "check_in_at", "check_out_at")
+#: ... and of a new one, which may have no room yet
+NEW = (*SHOWN, "room_type_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def make(reading: Reading, channel: str) -> Plan:
         changes = [*_begun(seen), *_changed(seen), *(Change(row["id"], ends=True) for row in gone)]
         consequences = reconciliation_consequences.count(session, changes)
     items: list[dict[str, Any]] = [
-        {"action": "create", "external_id": str(row["external_id"]), "to": _shown(row, SHOWN)}
+        {"action": "create", "external_id": str(row["external_id"]), "to": _shown(row, NEW)}
         for _, row in seen.new
     ]
     fingerprints = [f"create {c.copy.external_id} {c.hash}" for c, _ in seen.new]
@@ -137,7 +139,7 @@ def _summary(items: Sequence[Mapping[str, Any]], risky: int, active: int) -> dic
 
 
 def _shown(row: Mapping[str, Any], names: Any) -> dict[str, Any]:
-    return {name: reservations.plain(row[name]) for name in SHOWN if name in names}
+    return {name: reservations.plain(row[name]) for name in NEW if name in names}
 
 
 def _still_there(session: Session, channel: str, reading: Reading) -> list[Mapping[str, Any]]:

@@ -195,19 +195,35 @@ def starters(runs: Collection[ReconciliationLog]) -> dict[UUID, str]:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Who, which room and which room type the items of a plan are about, by id."""
+    """Who, which room and which room type the items of a plan are about, by id; `arrived` are the
+    new bookings that have become stays since, by the channel's id."""
 
     guests: dict[str, str | None]
     rooms: dict[str, Accommodation]
     room_types: dict[str, str]
+    arrived: dict[str, str]
 
 
-def names(items: Sequence[dict[str, Any]]) -> Names:
-    """Guests, rooms and room types by id, in three statements: a plan itself keeps no guest."""
+def names(items: Sequence[dict[str, Any]], channel: str) -> Names:
+    """Guests, rooms and room types by id, in three statements, in four where a plan of `channel`
+    has new bookings: a plan itself keeps no guest."""
+    new = {item["external_id"] for item in items if item["action"] == "create"}
     stays = [UUID(item["reservation_id"]) for item in items if item.get("reservation_id")]
     sides = [side for item in items for side in (item.get("from"), item.get("to"))]
     told = [side for side in sides if isinstance(side, dict)]
     with transaction() as session:
+        arrived = (
+            session.execute(
+                select(Reservation.external_id, Reservation.id).where(
+                    Reservation.channel == channel,
+                    among(Reservation.external_id, new),
+                    Reservation.unit_no == 1,
+                )
+            ).all()
+            if new
+            else ()
+        )
+        stays += [id_ for _, id_ in arrived]
         guests = session.execute(
             select(Reservation.id, Reservation.guest_name).where(among(Reservation.id, stays))
         ).all()
@@ -223,6 +239,7 @@ def names(items: Sequence[dict[str, Any]]) -> Names:
         {str(id_): name for id_, name in guests},
         {str(room.id): room for room in rooms},
         {str(id_): name for id_, name in kinds},
+        {ref: str(id_) for ref, id_ in arrived if ref is not None},
     )
 
 

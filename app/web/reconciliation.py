@@ -185,7 +185,7 @@ def show(run_id: UUID) -> ResponseReturnValue:
     if (same := unchanged(version)) is not None:
         return same
     plan = row.plan or {}
-    names = reconciliation_views.names(plan.get("items", []))
+    names = reconciliation_views.names(plan.get("items", []), channel_of(row.kind))
     zone = kinds.zone_of(row.property_id)
     home = next((one for one in navigation.properties() if one.id == row.property_id), None)
     return render(

@@ -148,8 +148,10 @@ def _line(item: dict[str, Any], names: Names, zone: str, currency: str) -> Line:
     if "ours" in item or "theirs" in item:
         return _calendar(item, severity, why, currency)
     ours, theirs = _booking(item, names, zone, currency)
-    id_ = item.get("reservation_id")
+    id_ = item.get("reservation_id") or names.arrived.get(item["external_id"])
     guest = (names.guests.get(id_) or _("Guest without a name")) if id_ in names.guests else ""
+    if not guest and item["action"] == "create":
+        guest = _unknown(item.get("to") or {}, names, zone)
     return Line(
         who=guest,
         ref=item["external_id"],
@@ -159,6 +161,12 @@ def _line(item: dict[str, Any], names: Names, zone: str, currency: str) -> Line:
         why=why or _others(item.get("fields", ())),
         severity=severity,
     )
+
+
+def _unknown(side: Mapping[str, Any], names: Names, zone: str) -> str:
+    """A booking that is not here yet, told apart by its days and its room."""
+    said = _said(side, names, zone, "")
+    return ", ".join(said[name] for name in ("days", "room") if name in said)
 
 
 def _others(fields: Iterable[str]) -> str:
@@ -248,12 +256,15 @@ def _said(side: Mapping[str, Any] | None, names: Names, zone: str, currency: str
         return said
     if days := _days(side, zone):
         said["days"] = days
-    if "accommodation_id" in side:
+    kind = names.room_types.get(side.get("room_type_id") or "")
+    if kind and not side.get("accommodation_id") and not side.get("room"):
+        said["room"] = kind
+    elif "accommodation_id" in side:
         said["room"] = _room(names.rooms.get(side["accommodation_id"] or ""))
     elif side.get("room"):
         said["room"] = str(side["room"])
     elif side.get("room_type_id"):
-        said["room"] = names.room_types.get(side["room_type_id"]) or "—"
+        said["room"] = "—"
     if side.get("units"):
         said["units"] = _units(int(side["units"]))
     if side.get("status"):

@@ -196,7 +196,7 @@ def test_a_plan_of_bookings(
     rows = tables(page)
     assert [row[0] for row in rows] == [
         "Rosa Example 1", "Kenji Example 3", "Kenji Example 3", "Annika Example 4",
-        "Teresa Example 2", "5",
+        "Teresa Example 2", f"10–12 Apr, {house.rooms[1].name} 5",
     ]  # fmt: skip
     cancel, *kenji, missing, adjust, create = rows
     room = house.rooms[1].name
@@ -234,6 +234,7 @@ def test_a_plan_of_bookings(
     applied = post(admin, f"{path}/apply", plan_hash=plan_hash[1])
     assert applied.status_code == 303
     reconciliation.run(UUID(applied.location.rpartition("/")[2]))
+    assert tables(staff.get(path))[-1][0] == "Rebecca Example 5"  # a stay by now
     done = admin.get(applied.location)
     assert "Left to a person 3" in plain(done)
     flagged = re.search(r'id="flagged" href="([^"]+)"', done.text)
@@ -244,6 +245,21 @@ def test_a_plan_of_bookings(
     with transaction() as session:
         gone = session.query(Reservation).filter_by(external_id="1").one()
     assert gone.status == "cancelled"
+
+
+def test_a_new_booking_without_a_unit_is_told_by_its_room_type(
+    staff: FlaskClient, panel: Panel, clock: Clock
+) -> None:
+    house = bookings_differ(panel, clock)
+    panel.change(5, unitId=0)
+    page = staff.get(dry_run(BOOKINGS, house))
+    kind = house.kind.name
+    assert tables(page)[-1][:3] == [
+        f"10–12 Apr, {kind} 5",
+        "Here —",
+        f"Beds24 10–12 Apr, {kind}, Confirmed, R$500.00",
+    ]
+    assert "Rebecca" not in page.text
 
 
 def test_a_plan_of_free_units(staff: FlaskClient, panel: Panel) -> None:
