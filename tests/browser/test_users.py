@@ -146,3 +146,36 @@ def test_it_works_without_scripts(desk: Callable[..., Desk], people: dict[str, U
     page.click("#do-deactivate")
     page.locator("main button[type=submit]").click()
     expect(page.locator("#do-reactivate")).to_be_visible()
+
+
+def test_what_is_typed_as_a_password_is_shown_on_request(
+    desk: Callable[..., Desk], people: dict[str, User]
+) -> None:
+    window = desk()
+    page = window.open("/login")
+    page.fill("#em", people["staff"].email)
+    field, show = page.locator("#pw"), page.get_by_role("button", name="Show Password")
+    field.fill("not it")
+    expect(show).to_have_attribute("aria-pressed", "false")
+    field.press("Tab")
+    expect(show).to_be_focused()
+    show.press("Space")
+    expect(field).to_have_attribute("type", "text")
+    expect(show).to_have_attribute("aria-pressed", "true")
+    looked_at(window, "the password shown")
+    show.press("Enter")
+    expect(field).to_have_attribute("type", "password")
+    show.click()
+    page.evaluate("addEventListener('submit', () => window.name = document.all.pw.type)")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not right")
+    assert page.evaluate("window.name") == "password"
+    window.sign_in(people["staff"])
+    window.open("/settings/me?lang=pt")
+    expect(page.get_by_role("button", name="Mostrar Nova senha")).to_be_visible()
+
+
+def test_without_scripts_a_password_is_a_plain_field(desk: Callable[..., Desk]) -> None:
+    page = desk(java_script_enabled=False).open("/login")
+    expect(page.locator("#pw")).to_have_attribute("type", "password")
+    expect(page.locator("[data-show]")).to_be_hidden()
