@@ -145,6 +145,7 @@ FIELDS: dict[str, Any] = (
         "attempts": _l("Tries"),
         "error": _l("Error"),
         "number": _l("Number"),
+        "run": _l("Run"),
     }
     | PROPERTY_FIELDS
     | STAY_FIELDS
@@ -212,6 +213,12 @@ def link(entry: AuditEntry, names: Mapping[UUID, Thing]) -> str:
     return pages[found.kind].format(found.id) if found.kind in pages else ""
 
 
+def run_behind(entry: AuditEntry) -> str:
+    """The id of the reconciliation run that did it; empty when none did."""
+    said = (entry.after or {}).get("run")
+    return said if isinstance(said, str) and as_id(said) is not None else ""
+
+
 def who(actor: str, people: Mapping[str, str]) -> str:
     """The person's name, else what the entry says."""
     if actor in NOBODY:
@@ -268,6 +275,8 @@ def value(key: str, stored: Any, names: Mapping[UUID, Thing], zone: str) -> str:
     if key in INSIDE and (id_ := as_id(text)) is not None:
         found = names.get(id_)
         return (found.name or "") if found is not None else text[:8]
+    if key in ("run", "event_id") and as_id(text) is not None:
+        return text[:8]
     if (key.endswith("_at") or key in ("since", "until")) and (at := _moment(text)) is not None:
         return dates.clock_seconds(at, zone)
     if key.endswith("_on") or key in ("check_in", "check_out", "from", "to"):

@@ -55,6 +55,19 @@ def test_one_entry_shows_both_sides(admin: FlaskClient, stay: Reservation, clock
     assert admin.get(f"/audit/{NO_SUCH_ID}").status_code == 404
 
 
+def test_the_run_that_put_it_in_step_is_told_in_short(
+    admin: FlaskClient, stay: Reservation, clock: Clock
+) -> None:
+    run = uuid4()
+    log(SYSTEM, Deed("reconcile", "reservation", stay.id, None, {"run": str(run)}))
+    listed = admin.get("/audit?action=reconcile").text
+    assert str(run) not in listed
+    path = listed.split('id="entry-')[1].split('"')[0]
+    page = admin.get(f"/audit/{path}")
+    assert f"Run {str(run)[:8]}" in said_on(page)
+    assert page.text.count(str(run)) == page.text.count(f'href="/reconciliation/runs/{run}"') == 1
+
+
 def test_pins_shown_have_their_own_tab(admin: FlaskClient, stay: Reservation, clock: Clock) -> None:
     log(SYSTEM, Deed("update", "reservation", stay.id))
     log(DAVI, Deed("reveal", "reservation", stay.id))
