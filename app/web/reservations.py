@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, redirect, request, session
@@ -15,7 +17,7 @@ from app import clock
 from app.errors import Conflict, Forbidden
 from app.extensions import limiter
 from app.integrations import channels
-from app.services import credentials, reservation_lists
+from app.services import credentials, diagnosis, reservation_lists
 from app.services.reservation_lists import ReservationFilter
 from app.web import navigation
 from app.web.rendering import here, is_htmx, render
@@ -46,6 +48,8 @@ STATUSES = {
 SOURCES = {name: one.title for name, one in channels.KNOWN.items()} | {"direct": _l("Direct")}
 LIMITS = (25, 50, 100)
 SHOWN_FOR = timedelta(seconds=60)
+#: the face of the PIN on the page of its stay
+CARD = "pinface"
 
 
 @bp.get("")
@@ -122,7 +126,16 @@ def reveal(reservation_id: UUID) -> ResponseReturnValue:
         pin=shown.pin,
         until=clock.utcnow() + SHOWN_FOR,
         row=reservation_lists.get(reservation_id),
+        **_seen(reservation_id),
     )
+
+
+def _seen(reservation_id: UUID) -> dict[str, Any]:
+    """For the stay's own page who has seen the PIN by now, whoever asked for it included."""
+    if not is_htmx() or request.headers.get("HX-Target") != CARD:
+        return {}
+    explained = diagnosis.explain(reservation_id)
+    return {"e": explained, "zone": explained.house.timezone}
 
 
 @bp.get("/<uuid:reservation_id>/pin")
@@ -153,6 +166,8 @@ def _refused(reservation_id: UUID, refusal: Conflict | Forbidden) -> Response:
     return _masked(reservation_id, 409, refusal.message)
 
 
-def _fragments(reservation_id: UUID, kind: str) -> dict[str, str]:
-    """The PIN is the only element swapped, in a row or on its card."""
-    return {f"pin-{reservation_id}": f"row_{kind}", "pinface": f"card_{kind}"}
+def _fragments(reservation_id: UUID, kind: str) -> dict[str, str | Sequence[str]]:
+    """The PIN is the only element swapped, in a row or on its card; beside the card it is listed
+    who has seen it."""
+    card = ("card_open", "seen_too") if kind == "open" else f"card_{kind}"
+    return {f"pin-{reservation_id}": f"row_{kind}", CARD: card}

@@ -178,6 +178,10 @@ def test_showing_a_pin_swaps_only_the_pin(
     assert "482 1917" in shown.text
     assert "<html" not in shown.text
     assert 'hx-trigger="load delay:60s, hide"' in shown.text
+    # Beside the card the page lists who has seen it, and does not ask again while it is shown.
+    on_card = where == "card"
+    assert ('id="seen" aria-labelledby="seen-h" hx-swap-oob="outerHTML"' in shown.text) == on_card
+    assert ("Marta Queiroz" in shown.text) == on_card
     entry = reveals()[0]
     assert (entry.actor, entry.entity_id) == ("marta@vila.example", str(stay.id))
     assert PIN not in str(entry.after)
