@@ -1,5 +1,6 @@
 """A client that goes silent in the middle of a request does not keep a thread (ASVS 11.1.4; slow
-requests). The server is the real one, with the limits of gunicorn.conf.py."""
+requests), and what can be read in two ways is no request. The server is the real one, with the
+limits of gunicorn.conf.py."""
 
 from __future__ import annotations
 
@@ -77,3 +78,34 @@ def test_a_silent_client_is_given_up(port: int, half: bytes) -> None:
 def test_the_limit_is_shorter_than_any_proxys_patience() -> None:
     conf = runpy.run_path(str(Path(ROOT) / "gunicorn.conf.py"))
     assert 5 <= conf["silence_seconds"] <= 30
+
+
+@pytest.mark.parametrize(
+    "request_of_two_readings",
+    [
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\na=b",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\na=b",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\na=b",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: b\rX-B: c\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+    ],
+    ids=["two lengths", "a length twice", "length and chunks", "blank before the colon",
+         "unknown coding", "signed length", "two hosts", "folded line", "bare CR", "bare LF"],
+)  # fmt: skip
+def test_what_a_proxy_may_read_otherwise_is_refused(
+    port: int, request_of_two_readings: bytes
+) -> None:
+    """Request smuggling: nothing is answered, and nothing of the rest is taken for a request."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(request_of_two_readings + WHOLE)
+        answer = b""
+        while more := client.recv(1000):
+            answer += more
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 501"))
+    assert answer.count(b"HTTP/1.1 ") == 1
