@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
@@ -18,15 +20,20 @@ from app.models import (
 )
 from app.models.columns import among
 from app.runtime import settings
-from app.services import alerts, room_names
+from app.services import alerts, metric_points, room_names
 from app.services.alert_rules import CRITICAL, WARNING, Finding, Found, Look, Rule
 from app.services.pin_warnings import REVOKE_HELP
+
+#: a row of `process_gone`: one kind of process on one host
+Place: TypeAlias = Any
 
 #: errors that say nothing of the lock or the booking and all of the vendor
 SILENT = ("unreachable", "unconfirmed", "unreadable")
 #: begins the subject of an alert about refused credentials; Beds24's have accounts of their own
 CREDENTIALS = "credentials:"
 PIN = "credential:"
+#: how long before its end those may have come that replace a process
+DEPLOY = timedelta(minutes=10)
 ROLES = {"web": "web process", "worker": "worker", "clock": "clock process"}
 START_HELP = {
     "web": "Start the web process again. Pages and webhooks need it.",
@@ -114,26 +121,46 @@ def left_on_lock(look: Look) -> Found:
 
 def process_gone(look: Look) -> Found:
     """Kinds of processes that have fallen silent on a host and were not replaced. Those that end in
-    order take their rows with them; one that came after their last word stands in for them."""
+    order take their rows with them; one that came after their last word stands in for them, and so
+    do those of a deploy, which came shortly before it (`_deployed`)."""
     if not look.watching:
         return None
+    alive_after = look.now - look.limits.span("process_gone")
     rows = look.session.execute(
         select(
             ProcessHeartbeat.kind,
             func.split_part(ProcessHeartbeat.name, ":", 1).label("place"),
+            func.min(ProcessHeartbeat.started_at).label("came_at"),
             func.max(ProcessHeartbeat.started_at).label("started_at"),
             func.max(ProcessHeartbeat.seen_at).label("seen_at"),
+            func.count().filter(ProcessHeartbeat.seen_at > alive_after).label("living"),
         ).group_by("kind", "place")
     ).all()
-    alive_after = look.now - look.limits.span("process_gone")
     alive = [row for row in rows if row.seen_at > alive_after]
     found: dict[str, Finding | None] = {}
     for row in rows:
         kin = [other for other in alive if other.kind == row.kind]
         if row.seen_at > alive_after or any(other.started_at > row.seen_at for other in kin):
             continue
+        if _deployed(row, kin):
+            continue
         found[row.place] = _gone(row.kind, row.place.partition("@")[2], row.seen_at, len(kin))
     return found
+
+
+def _deployed(gone: Place, kin: Sequence[Place]) -> bool:
+    """Whether others came just before its last word, as when a deploy starts the new ones before it
+    kills the old, and as many live now as lived before they came. One of two that dies alone is
+    missed by that count, however lately the other one was started again."""
+    came = [each.came_at for each in kin if gone.seen_at - DEPLOY < each.came_at <= gone.seen_at]
+    if not came:
+        return False
+    until = min(came).replace(second=0, microsecond=0)
+    before = metric_points.series(
+        "turnkey_processes", {"kind": gone.kind}, until - DEPLOY, until, "minute"
+    )
+    living = sum(each.living for each in kin)
+    return bool(before) and living >= max(point.value for point in before)
 
 
 def _gone(kind: str, host: str, seen_at: datetime, others: int) -> Finding:

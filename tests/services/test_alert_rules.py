@@ -35,6 +35,7 @@ from app.services import (
     alerts,
     credentials,
     maintenance,
+    metric_points,
     vendors,
 )
 from app.services.audit import Actor
@@ -413,6 +414,47 @@ def test_one_of_two_hosts_that_falls_silent_is_a_warning(app: Flask, clock: Cloc
     (alert,) = standing("process_gone")  # also after the stale row would have been forgotten
     assert (alert.subject, alert.severity) == ("worker@b", "warning")
     assert "Others of its kind still run" in alert.what_to_do
+
+
+def counted(clock: Clock, *names: str, minutes: int = 3) -> None:
+    """These live for some minutes, in which the living are counted."""
+    for _ in range(minutes):
+        clock.move(minutes=1)
+        beat(*names)
+        metric_points.collect(clock.now)
+        alert_watch.evaluate()
+
+
+def test_a_deploy_that_kills_the_old_replaces_them(app: Flask, clock: Clock) -> None:
+    beat("worker@a:1", "worker@b:1")
+    counted(clock, "worker@a:1", "worker@b:1")
+    beat("worker@c:1", "worker@d:1")
+    counted(clock, "worker@a:1", "worker@b:1", "worker@c:1", "worker@d:1", minutes=2)
+    counted(clock, "worker@c:1", "worker@d:1")
+    assert standing() == []
+
+
+def test_a_deploy_that_brings_fewer_back_does_not(app: Flask, clock: Clock) -> None:
+    beat("worker@a:1", "worker@b:1")
+    counted(clock, "worker@a:1", "worker@b:1")
+    beat("worker@c:1")
+    counted(clock, "worker@a:1", "worker@b:1", "worker@c:1", minutes=2)
+    counted(clock, "worker@c:1")
+    assert {alert.subject for alert in standing("process_gone")} == {"worker@a", "worker@b"}
+    beat("worker@d:1")
+    counted(clock, "worker@c:1", "worker@d:1")
+    assert standing() == []
+
+
+def test_one_of_two_that_dies_is_missed_though_the_other_is_fresh(app: Flask, clock: Clock) -> None:
+    beat("worker@a:1", "worker@b:1")
+    counted(clock, "worker@a:1", "worker@b:1")
+    maintenance.farewell("worker@b:1")
+    beat("worker@b:2")
+    counted(clock, "worker@a:1", "worker@b:2", minutes=2)
+    counted(clock, "worker@b:2")
+    (alert,) = standing("process_gone")
+    assert (alert.subject, alert.severity) == ("worker@a", "warning")
 
 
 def test_a_process_that_ends_in_order_is_not_gone(app: Flask, clock: Clock) -> None:
