@@ -171,6 +171,8 @@ code_limit = limiter.shared_limit(
 own_password_limit = limiter.shared_limit(
     "10 per minute; 40 per hour", scope="own-password", key_func=_person, deduct_when=_failed
 )
+#: PINs shown, on every device of a person together: signing in again brings no more of them
+reveal_limit = limiter.shared_limit("20 per minute; 200 per hour", scope="reveal", key_func=_person)
 #: links that do not work
 link_limit = limiter.shared_limit(
     "20 per minute; 100 per hour", scope="links", key_func=_address, deduct_when=_no_such_link

@@ -6,14 +6,14 @@ import hashlib
 from typing import Any
 from uuid import UUID
 
-from flask import redirect, request, session, url_for
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
 from app import clock
 from app.domain.states import LockTestState
 from app.errors import Conflict, NotFound, Unavailable
-from app.extensions import limiter
+from app.extensions import reveal_limit
 from app.models import LockTest
 from app.services import lock_pages, lock_tests
 from app.web import locks as lock_list
@@ -87,14 +87,9 @@ def stop_test(lock_id: UUID) -> ResponseReturnValue:
     return _do(lock_id, lambda test_id: lock_tests.stop(test_id, actor=current_actor()))
 
 
-def _browser() -> str:
-    """Whose reveals are counted: this signed-in browser's."""
-    return hashlib.sha256(str(session.get("token", "")).encode()).hexdigest()
-
-
 @_locks.post("/<uuid:lock_id>/test/reveal")
 @role_required("admin")
-@limiter.limit("20 per minute; 200 per hour", key_func=_browser)
+@reveal_limit
 def reveal_test(lock_id: UUID) -> ResponseReturnValue:
     """Show the test PIN for a minute; who asked is on record before it leaves the server."""
     found = _needed(lock_id)

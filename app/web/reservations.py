@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, redirect, request, session
+from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
 from app import clock
 from app.errors import Conflict, Forbidden
-from app.extensions import limiter
+from app.extensions import reveal_limit
 from app.integrations import channels
 from app.services import credentials, diagnosis, reservation_lists
 from app.services.reservation_lists import ReservationFilter
@@ -96,14 +95,9 @@ def _filters() -> tuple[ReservationFilter, str]:
     return replace(filters, property_id=navigation.property_id()), view
 
 
-def _browser() -> str:
-    """Whose reveals are counted: this signed-in browser's."""
-    return hashlib.sha256(str(session.get("token", "")).encode()).hexdigest()
-
-
 @bp.post("/<uuid:reservation_id>/pin/reveal")
 @login_required
-@limiter.limit("20 per minute; 200 per hour", key_func=_browser)
+@reveal_limit
 def reveal(reservation_id: UUID) -> ResponseReturnValue:
     """Show the PIN for a minute; who asked is on record before it leaves the server.
 

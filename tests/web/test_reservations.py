@@ -257,6 +257,21 @@ def test_showing_many_pins_is_slowed_down(staff: FlaskClient, clock: Clock) -> N
     assert len(reveals()) == 20
 
 
+def test_signing_in_again_shows_no_more_pins(
+    staff: FlaskClient, admin: FlaskClient, people: dict[str, User], app: Flask, clock: Clock
+) -> None:
+    stay = ready_stay()
+    url = f"/reservations/{stay.id}/pin/reveal"
+    token = token_in(staff.get("/more"))
+    assert {staff.post(url, data={"csrf_token": token}).status_code for _ in range(20)} == {200}
+    again = app.test_client()
+    sign_in(again, people["staff"].email)
+    token = token_in(again.get("/more"))
+    assert again.post(url, data={"csrf_token": token}).status_code == 429
+    token = token_in(admin.get("/more"))
+    assert admin.post(url, data={"csrf_token": token}).status_code == 200
+
+
 def test_with_several_properties_each_row_says_where(staff: FlaskClient, clock: Clock) -> None:
     busy_house()
     make_stay(make_accommodation(make_property(name="Casa do Rio")), check_in=TODAY)
