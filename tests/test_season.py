@@ -63,6 +63,8 @@ def play(
         admin.execute(drop)
 
 
+@pytest.mark.faults
+@pytest.mark.timeout(300)
 def test_a_few_days_with_everything_that_goes_wrong(play: Play) -> None:
     found = play(
         Options(days=2, rooms=6, seed=7, first=date(2026, 10, 24), asked=2.0, ahead=0.02, harder=5)
@@ -76,6 +78,7 @@ def test_a_few_days_with_everything_that_goes_wrong(play: Play) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(3600)
 def test_a_fortnight_of_any_seed(play: Play) -> None:
     """SEASON_SEED plays a seed again."""
     seed = int(os.environ.get("SEASON_SEED") or random.SystemRandom().randrange(10**6))

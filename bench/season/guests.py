@@ -300,12 +300,12 @@ class Guests:
         self.desk.clean(door)
 
     def round(self) -> None:
-        """In the morning housekeeping looks into most rooms that will be taken today."""
+        """Before the first PINs work, housekeeping looks into most rooms that are taken today."""
         today = self.clock.true.astimezone(self.premises.zone).date()
         for stay in self.ledger.stays:
             if stay.arrival != today or stay.over or self.dice.random() < 0.1:
                 continue
             door = stay.door or stay.room.device_id
-            at = self.premises.local(today, self.dice.uniform(11.2, 14))
+            at = self.premises.local(today, self.dice.uniform(11.2, 12.9))
             if at > self.clock.true:
                 self.plan(at, lambda door=door: self.clean(door))  # type: ignore[misc]

@@ -41,7 +41,7 @@ COARSE = {
     "metrics.collect": 120,
     "rooms.sync": 60,
     "holds.reap": 240,
-    "locks.refresh": 60,
+    "locks.refresh": 20,
     "privacy.tick": 240,
 }
 #: run otherwise: the sweep when something is due (and the reaper with it, when a hold has ended),
