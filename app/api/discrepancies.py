@@ -119,6 +119,8 @@ def _read(discrepancy_id: UUID) -> Row:
 
 def _discrepancy(each: Row) -> serializers.Json:
     row = each.row
+    # One that is open again keeps its last verdict for the page; here it is undecided.
+    last = None if row.status == "open" else row
     return {
         "id": str(row.id),
         "property_id": str(each.property_id),
@@ -136,14 +138,14 @@ def _discrepancy(each: Row) -> serializers.Json:
         "ours": row.ours,
         "theirs": row.theirs,
         "fingerprint": row.fingerprint,
-        "note": row.note,
-        "action": row.action,
+        "note": last and last.note,
+        "action": last and last.action,
         "opened_at": serializers.instant(row.opened_at),
         "last_seen_at": serializers.instant(row.last_seen_at),
         "last_run_id": _text(row.last_run_id),
         "times_opened": row.times_opened,
-        "closed_at": serializers.instant(row.closed_at),
-        "closed_by": row.closed_by,
+        "closed_at": serializers.instant(last.closed_at) if last else None,
+        "closed_by": last and last.closed_by,
         "created_at": serializers.instant(row.created_at),
     }
 

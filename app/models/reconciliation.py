@@ -161,14 +161,14 @@ class Discrepancy(Stamped, Base):
     note: Mapped[str | None]
     action: Mapped[str | None] = mapped_column(String(20))
     closed_at: Mapped[Moment | None]
-    closed_by: Mapped[str | None]  # an e-mail address, or "system" when the sides agree again
+    closed_by: Mapped[str | None]  # an e-mail address, or "system" when a comparison closed it
 
     __table_args__ = (
         UniqueConstraint("channel_property_id", "kind", "subject"),
         one_of("kind", DISCREPANCY_KINDS),
         one_of("status", ("open", "resolved", "dismissed")),
         one_of("severity", ("high", "medium", "low")),
-        one_of("action", ("accept_channel", "accept_pms", "dismiss", "agreed")),
+        one_of("action", ("accept_channel", "accept_pms", "dismiss", "agreed", "over", "unmapped")),
         Index("ix_discrepancies_status_opened_at", "status", "opened_at"),
         Index("ix_discrepancies_external_id", "external_id"),
     )

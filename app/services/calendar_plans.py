@@ -211,6 +211,8 @@ def _settle(actions: Actions, run_id: UUID) -> None:
             compared=actions.agreed,
             run_id=run_id,
             seen_at=calendars.asked_at,
+            rooms={room.room_ref for room in calendars.house.rooms},
+            today=calendars.first,
         )
 
 

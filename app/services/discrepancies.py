@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +41,8 @@ def settle(
     compared: Compared,
     run_id: UUID | None,
     seen_at: datetime,
+    rooms: Collection[str] | None = None,
+    today: date | None = None,
 ) -> Settled:
     """Make the discrepancies of `kinds` say what a comparison found, in the caller's transaction,
     which should hold no locks of its own yet; the same few statements however many there are.
@@ -49,20 +51,23 @@ def settle(
     open among them and not in `findings` is closed: the sides agree again. `seen_at` is when the
     sides were read: what somebody has decided or seen since is newer than the finding, and stays.
     A dismissed one opens again when what it is about has changed, a resolved one when it is back.
+
+    A comparison of nights says which of the channel's `rooms` are mapped, and what day it is at the
+    property: nights of any other room are closed as `unmapped`, those before `today` as `over`.
     """
     run = Run(channel_property_id, run_id, seen_at, clock.utcnow())
     wanted = {(finding.kind, finding.subject): finding for finding in findings}
     subjects = {finding.subject for finding in findings}
-    known = rows.stored(session, channel_property_id, kinds, subjects, compared)
+    known = rows.stored(session, channel_property_id, kinds, subjects, compared, rooms)
     changes: list[tuple[UUID, Finding, bool]] = []
-    gone: list[UUID] = []
+    gone: dict[UUID, str] = {}
     entries: list[_Entry] = []
     unchanged = 0
     for row in known:
         finding = wanted.pop((row.kind, row.subject), None)
         if finding is None:
             if row.status == OPEN and row.last_seen_at <= seen_at:
-                gone.append(row.id)
+                gone[row.id] = _end(row, rooms, today)
         elif _is_newer(row, seen_at):
             unchanged += 1
         else:
@@ -78,15 +83,25 @@ def settle(
     entries += [
         (
             "close",
-            id_,
-            {"status": OPEN, "kind": kind} | rows.snapshot(ours, theirs),
-            {"status": RESOLVED, "action": "agreed"},
+            each.id,
+            {"status": OPEN, "kind": each.kind} | rows.snapshot(each.ours, each.theirs),
+            {"status": RESOLVED, "action": each.action},
         )
-        for id_, kind, ours, theirs in closed
+        for each in closed
     ]
     rows.audit(session, run.now, entries, actor=SYSTEM.label)
     reopened = sum(reopens for _, _, reopens in changes)
     return Settled(len(new), reopened, len(closed), unchanged)
+
+
+def _end(row: Stored, rooms: Collection[str] | None, today: date | None) -> str:
+    """Why there is nothing to decide any more."""
+    room, is_night, _ = row.subject.partition(" ")
+    if rooms is not None and is_night and room not in rooms:
+        return "unmapped"
+    if today is not None and row.last_day is not None and row.last_day < today:
+        return "over"
+    return "agreed"
 
 
 def _is_newer(row: Stored, seen_at: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -46,12 +46,14 @@ _VALUES = ", ".join(
 _CHANGED = {name: kind for name, kind in _SEEN.items() if name not in ("kind", "subject")}
 
 _STORED = text("""
-    SELECT id, kind, subject, status, fingerprint, closed_at, last_seen_at
+    SELECT id, kind, subject, status, fingerprint, closed_at, last_seen_at, last_day
       FROM discrepancies d
      WHERE channel_property_id = :connection AND kind = ANY(:kinds)
        AND (subject = ANY(:found)
             OR (status = 'open'
                 AND (subject = ANY(:compared)
+                     OR (CAST(:rooms AS text[]) IS NOT NULL AND position(' ' IN subject) > 0
+                         AND split_part(subject, ' ', 1) <> ALL(CAST(:rooms AS text[])))
                      OR EXISTS (SELECT 1
                                   FROM unnest(CAST(:low AS text[]), CAST(:high AS text[]))
                                        AS nights(low, high)
@@ -86,10 +88,11 @@ _UPDATE = text(f"""
 """)  # noqa: S608
 _CLOSE = text("""
     UPDATE discrepancies
-       SET status = 'resolved', action = 'agreed', closed_by = 'system', closed_at = :now,
+       SET status = 'resolved', action = u.action, closed_by = 'system', closed_at = :now,
            note = NULL, last_run_id = coalesce(:run_id, last_run_id), updated_at = :now
-     WHERE id = ANY(:ids)
-    RETURNING id, kind, ours, theirs
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:actions AS text[])) AS u(closed_id, action)
+     WHERE id = u.closed_id
+    RETURNING id, kind, discrepancies.action, ours, theirs
 """)
 _AUDIT = text(f"""
     INSERT INTO audit_log (at, actor, action, entity, entity_id, before, after)
@@ -109,6 +112,7 @@ class Stored(NamedTuple):
     fingerprint: str
     closed_at: datetime | None
     last_seen_at: datetime
+    last_day: date | None
 
 
 class Run(NamedTuple):
@@ -126,8 +130,10 @@ def stored(
     kinds: Collection[str],
     found: Collection[str],
     compared: Compared,
+    rooms: Collection[str] | None = None,
 ) -> list[Stored]:
-    """What there is of these subjects, and what is open among the compared ones; locked by id."""
+    """What there is of these subjects, and what is open among the compared ones, and of nights of
+    other rooms than `rooms` where they are said; locked by id."""
     subjects: list[str] = []
     ranges: list[DayRange] = []
     if isinstance(compared, DayRange):
@@ -145,6 +151,7 @@ def stored(
             "kinds": list(kinds),
             "found": list(found),
             "compared": subjects,
+            "rooms": None if rooms is None else list(rooms),
             "low": literal("text", [night_subject(one.room_ref, one.first) for one in ranges]),
             "high": literal("text", [night_subject(one.room_ref, one.last) for one in ranges]),
         },
@@ -170,13 +177,23 @@ def update(session: Session, run: Run, changes: Sequence[tuple[UUID, Finding, bo
         session.execute(_UPDATE, _params(run) | arrays)
 
 
-def close(session: Session, run: Run, ids: Collection[UUID]) -> list[tuple[UUID, str, Side, Side]]:
-    """The sides agree again; id, kind and the sides as they last differed, of each."""
-    if not ids:
+class Closed(NamedTuple):
+    """One that was closed, with the sides as they last differed."""
+
+    id: UUID
+    kind: str
+    action: str
+    ours: Side
+    theirs: Side
+
+
+def close(session: Session, run: Run, ends: Mapping[UUID, str]) -> list[Closed]:
+    """Close these, by id with the word for why."""
+    if not ends:
         return []
-    params = {"ids": list(ids), "run_id": run.run_id, "now": run.now}
-    rows = session.execute(_CLOSE, params)
-    return [(row.id, row.kind, row.ours, row.theirs) for row in rows]
+    params = {"ids": list(ends), "actions": list(ends.values())}
+    rows = session.execute(_CLOSE, params | {"run_id": run.run_id, "now": run.now})
+    return [Closed(*row) for row in rows]
 
 
 def audit(

@@ -65,7 +65,7 @@ DEEDS: dict[str, tuple[str, Any]] = {
     "resolve": ("scale", _l("Discrepancy resolved")),
     "discrepancy open": ("scale", _l("Discrepancy found")),
     "discrepancy reopen": ("scale", _l("Discrepancy found again")),
-    "discrepancy close": ("scale", _l("Sides agree again")),
+    "discrepancy close": ("scale", _l("Discrepancy closed")),
     "acknowledge": ("bell", _l("Alert acknowledged")),
     "sign_in": ("user", _l("Signed in")),
     "sign_in_failed": ("alert", _l("Sign-in refused")),

@@ -56,6 +56,8 @@ ACTIONS = {
     "accept_pms": _l("Ours was kept"),
     "dismiss": _l("Dismissed"),
     "agreed": _l("The sides agree again"),
+    "over": _l("The nights are over"),
+    "unmapped": _l("The room is no longer mapped"),
 }
 FIELDS = {
     "status": _l("Status"),

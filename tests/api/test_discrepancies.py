@@ -115,6 +115,21 @@ def test_a_verdict(api: Call, row: Discrepancy) -> None:
     assert api("POST", gone, {"action": "dismiss", "note": "x"}).status_code == 404
 
 
+def test_one_that_is_open_again_is_undecided(
+    api: Call, house: House, row: Discrepancy, clock: Clock
+) -> None:
+    path = f"/discrepancies/{row.id}"
+    said = {"action": "dismiss", "note": "known"}
+    assert api("POST", f"{path}/resolve", json=said).status_code == 200
+    last = ("action", "note", "closed_at", "closed_by")
+    assert all(api("GET", path).json[name] for name in last)
+    clock.move(minutes=1)
+    settle(house.connection, [finding(theirs=side(check_out="2026-03-20"))])
+    again = api("GET", path).json
+    assert (again["status"], again["times_opened"]) == ("open", 2)
+    assert [again[name] for name in last] == [None] * 4
+
+
 def test_what_moved_comes_with_the_refusal(
     api: Call, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

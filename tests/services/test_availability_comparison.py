@@ -7,13 +7,19 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.errors import Conflict
 from app.integrations.errors import IntegrationError, RateLimited, Unreadable
-from app.models import ChannelCalendarDay, ChannelEvent, MaintenanceBlock, ReconciliationLog
+from app.models import (
+    ChannelCalendarDay,
+    ChannelEvent,
+    ChannelMapping,
+    MaintenanceBlock,
+    ReconciliationLog,
+)
 from app.sandbox import beds24_bookings
-from app.services import availability, calendar_motion, outbound, reconciliation
+from app.services import availability, calendar_motion, discrepancies, outbound, reconciliation
 from app.services.availability_comparison import AvailabilityComparison
 from app.transaction import transaction
 from tests.calendars import (
@@ -29,6 +35,8 @@ from tests.calendars import (
     work,
 )
 from tests.conftest import Clock
+from tests.discrepancies import audited as noted
+from tests.discrepancies import finding
 from tests.outbound import Sold, booked, change, events, make_sold, told
 from tests.outbound_live import UNITS, Channel, book, deliver_all, deliver_due
 
@@ -97,6 +105,29 @@ def test_a_night_that_is_over_is_no_question_any_more(
     clock.move(days=1)
     compare(sold)
     assert [row.first_day for row in found()] == [NIGHT]
+    (over,) = found("resolved")
+    assert (over.first_day, over.action, over.closed_by) == (TODAY, "over", "system")
+    assert noted(over)[-1].after == {"status": "resolved", "action": "over"}
+
+
+def test_a_room_that_is_no_longer_mapped_is_no_question_either(
+    sold: Sold, channel: Channel, clock: Clock
+) -> None:
+    set_there(channel, ROOM, {NIGHT: {"numAvail": UNITS + 2}})
+    settle(sold, clock)
+    booking = finding("currency")  # of a run for prices as well, but of no night
+    with transaction() as session:
+        discrepancies.settle(
+            session, sold.connection.id, [booking], kinds=["currency"],
+            compared=[], run_id=None, seen_at=clock.now,
+        )  # fmt: skip
+        session.execute(update(ChannelMapping).values(is_active=False))
+    clock.move(minutes=1)
+    for kind in ("beds24_availability", "beds24_rates"):
+        compare(sold, kind)
+    (gone,) = found("resolved")
+    assert (gone.first_day, gone.action) == (NIGHT, "unmapped")
+    assert [row.subject for row in found()] == [booking.subject]
 
 
 @pytest.mark.parametrize("off", [2, -2, -UNITS - 1])
