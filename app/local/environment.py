@@ -81,11 +81,13 @@ def point_at_sandbox() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The note a running `bin/run` leaves for its neighbours in `var/`."""
+    """The note a running `bin/run` leaves for its neighbours in `var/`. `sandbox_port`: where its
+    sandbox listens."""
 
     pid: int
     url: str
     sandbox: bool
+    sandbox_port: int | None = None
 
     def write(self, var: Path) -> None:
         partial = var / "run.json.new"
@@ -105,9 +107,12 @@ class Running:
 
 def point_at_running_sandbox() -> None:
     """A command beside a running `bin/run` talks to the vendors that one talks to."""
+    running = Running.read(var_directory())
+    beside = running if running is not None and running.sandbox else None
     asked = sandbox_asked_for()
     if asked is None:
-        running = Running.read(var_directory())
-        asked = running is not None and running.sandbox and not configured_vendors()
+        asked = beside is not None and not configured_vendors()
     if asked:
+        if beside is not None and beside.sandbox_port and not is_set("SANDBOX_PORT"):
+            os.environ["SANDBOX_PORT"] = str(beside.sandbox_port)
         point_at_sandbox()

@@ -51,7 +51,8 @@ class Runner:
             if sandbox:
                 _check_port("SANDBOX_PORT", _sandbox_port())
             url = f"http://localhost:{settings.port}"
-            Running(os.getpid(), url, sandbox).write(self.var)
+            there = _sandbox_port() if sandbox else None
+            Running(os.getpid(), url, sandbox, there).write(self.var)
             self._start_engines()
             return self._serve(settings.port, url, sandbox=sandbox)
         except (LocalError, config.SettingsError) as error:

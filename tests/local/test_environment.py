@@ -35,7 +35,7 @@ def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def running(var: Path) -> Iterator[Running]:
     """A `bin/run` with a sandbox, as its neighbours see it."""
     directory = environment.var_directory()
-    note = Running(os.getpid(), "http://localhost:8000", sandbox=True)
+    note = Running(os.getpid(), "http://localhost:8000", sandbox=True, sandbox_port=9123)
     note.write(directory)
     descriptor = open_lock(directory / "run.lock")
     assert try_lock(descriptor, fcntl.LOCK_EX)
@@ -91,7 +91,15 @@ def test_the_sandbox_takes_only_vendors_that_are_not_set(monkeypatch: pytest.Mon
 @pytest.mark.usefixtures("running")
 def test_a_command_beside_bin_run_uses_its_sandbox() -> None:
     environment.point_at_running_sandbox()
-    assert os.environ["STAYS_API_URL"].startswith("http://127.0.0.1:")
+    assert os.environ["STAYS_API_URL"].startswith("http://127.0.0.1:9123/")
+    assert os.environ["SANDBOX_PORT"] == "9123"  # for the sandbox's own commands
+
+
+@pytest.mark.usefixtures("running")
+def test_a_port_that_is_said_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SANDBOX_PORT", "9001")
+    environment.point_at_running_sandbox()
+    assert os.environ["TUYA_API_URL"].startswith("http://127.0.0.1:9001/")
 
 
 @pytest.mark.usefixtures("running")
