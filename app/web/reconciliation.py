@@ -24,6 +24,7 @@ from app.web import reconciliation_kinds as kinds
 from app.web import reconciliation_plans as plans
 from app.web import reconciliation_wording as wording
 from app.web.dates import gettext as _
+from app.web.item_reasons import item_reason
 from app.web.reconciliation_wording import KINDS
 from app.web.rendering import empty, here, is_htmx, render, stand_for, unchanged
 from app.web.sessions import current_actor, login_required, require_user, role_required
@@ -122,6 +123,7 @@ def _index(status: int = 200, *, notice: str = "", text: str = "") -> ResponseRe
         limits=LIMITS,
         notice=notice,
         notice_text=text,
+        item_reason=item_reason,
         longest=max((row.duration or 0 for row in page.items), default=0),
         figures=figures,
         wording=wording,
@@ -198,6 +200,7 @@ def show(run_id: UUID) -> ResponseReturnValue:
         groups=plans.groups(plan, names, zone, home.currency if home else ""),
         can_apply=_can_apply(row),
         starters=reconciliation_views.starters(tries),
+        item_reason=item_reason,
         zone=zone,
         figures=figures,
         plans=plans,

@@ -27,6 +27,7 @@ from tests.channels import make_copy
 from tests.conftest import Clock
 from tests.factories import make_accommodation, make_property
 from tests.web.conftest import token_in
+from tests.web.forms import said_on
 from tests.web.scenes import NOON
 
 Statements = Callable[[], AbstractContextManager[list[str]]]
@@ -288,6 +289,27 @@ def test_a_dry_run_writes_nothing_and_is_applied_as_seen(
     reconciliation.run(applied.location.rpartition("/")[2])
     with transaction() as session:
         assert session.query(Reservation).count() == 1
+
+
+def test_single_errors_are_told_in_the_language_of_the_page(admin: FlaskClient) -> None:
+    reasons = {
+        "1": "unit 2 of room 610011 of property 51001 is not mapped",
+        "2": "room 610011 of property 51001 is not mapped to a room type",
+        "3": "room 610011: price from 2026-03-11 to 2026-03-12 cannot be read",
+        "4": "something new to us",
+    }
+    errors = [{"external_id": id_, "reason": said} for id_, said in reasons.items()]
+    plan = {"counts": {"create": 0}, "items": [], "more": 0, "errors": errors}
+    run = make_run(NOON, dry_run=True, errors=4, plan=plan)
+    path = f"/reconciliation/runs/{run.id}"
+    said = said_on(admin.get(path))
+    for id_, reason in reasons.items():
+        assert f"{id_} : {reason}" in said
+    said = said_on(admin.get(f"{path}?lang=pt"))
+    assert "1 : a unidade 2 do quarto 610011 da propriedade 51001 não está mapeada" in said
+    assert "2 : o quarto 610011 da propriedade 51001 não está mapeado a um tipo de quarto" in said
+    assert "3 : quarto 610011: price de 2026-03-11 a 2026-03-12 não pôde ser lido" in said
+    assert "4 : something new to us" in said
 
 
 def stopped_run() -> ReconciliationLog:
