@@ -195,6 +195,16 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
 
         return call(work)
 
+    @bp.get("/v1.0/iot-03/devices/status")
+    def statuses() -> Response:
+        wanted = request.args.get("device_ids", "").split(",")
+        return call(
+            lambda world, now: [
+                {"id": device_id, "status": tuya_devices.status(_lock(world, device_id))}
+                for device_id in wanted
+            ]
+        )
+
     @bp.get("/v1.0/iot-03/devices/<device_id>/status")
     def status(device_id: str) -> Response:
         return call(lambda world, now: tuya_devices.status(_lock(world, device_id)))

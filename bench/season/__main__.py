@@ -1,10 +1,14 @@
-"""Plays a season and reports; exits with 1 when a promise was broken."""
+"""Plays a season and reports; exits with 1 when a promise was broken.
+
+SIGTERM ends it with the day that is being played, and the report says so.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -101,6 +105,7 @@ def _play(options: argparse.Namespace, directory: Path) -> dict[str, object]:
             upgrade()
             db.engine.dispose()
         season = Season(wanted, make, url, directory)
+        signal.signal(signal.SIGTERM, lambda *_: season.stop())
         with season.open():
             season.play(say)
             return figures.collect(season)

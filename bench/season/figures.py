@@ -56,7 +56,12 @@ _AUDITED = "SELECT count(*) FROM audit_log"
 
 def collect(season: Season) -> dict[str, Any]:
     """Every figure of the report, as plain values."""
-    stays = [stay for stay in season.ledger.stays if stay.departure > season.options.first]
+    last = season.options.first + timedelta(days=season.days)
+    stays = [
+        stay
+        for stay in season.ledger.stays
+        if season.options.first < stay.departure and stay.arrival < last
+    ]
     with transaction() as session:
         rows = {
             "events": _rows(session, _ENDED),
@@ -75,6 +80,9 @@ def collect(season: Season) -> dict[str, Any]:
         "seconds": round(season.seconds),
         "moments": season.moments,
         "first": season.options.first.isoformat(),
+        "days": season.days,
+        "days_asked": season.options.days,
+        "rooms": season.options.rooms,
         "zone": season.options.zone,
         "changes_of_clocks": _changes_of_clocks(season),
         "bookings": {
@@ -137,7 +145,7 @@ def _command(season: Season) -> str:
 def _changes_of_clocks(season: Season) -> int:
     """How often the zone's own clocks changed in the season."""
     days = [season.premises.check_in(season.options.first + timedelta(days=n)) for n in
-            range(season.options.days + 1)]  # fmt: skip
+            range(season.days + 1)]  # fmt: skip
     hours = [day.hour for day in days]
     return sum(before != after for before, after in pairwise(hours))
 

@@ -96,9 +96,9 @@ def summary(figures: Figures) -> list[tuple[str, str]]:
 
 def _once(figures: Figures) -> tuple[int, int]:
     once = dict(figures["once_at_each_side"])
-    once.pop("twice at Beds24", None)
-    apart = once.pop("cancelled before it was known", 0)
-    return once.get("once", 0), sum(once.values()) + 0 * apart
+    for apart in ("twice at Beds24", "cancelled before it was known"):
+        once.pop(apart, None)
+    return once.get("once", 0), sum(once.values())
 
 
 def _share(part: int, whole: int) -> str:
@@ -114,8 +114,11 @@ def markdown(figures: Figures) -> str:
     else:
         lines += ["No promise was broken.", ""]
     lines += _table(("Figure", "Value"), summary(figures))
+    if figures["days"] < figures["days_asked"]:
+        lines += [f"It was stopped from outside after {figures['days']} days.", ""]
     lines += [
-        f"{figures['first']}, {figures['zone']}; the clocks changed "
+        f"{figures['days']} days of {figures['rooms']} rooms from "
+        f"{figures['first']} on, {figures['zone']}; the clocks changed "
         f"{figures['changes_of_clocks']} times. {figures['seconds']:,} real seconds on "
         f"{figures['machine']}, {figures['moments']:,} moments, "
         f"{sum(figures['jobs'].values()):,} jobs, {figures['sweeps']:,} sweeps.",

@@ -135,12 +135,22 @@ class Season:
             self.desk,
             self.judge,
         )
+        self._is_enough = False
         self.moments = 0
         self.seconds = 0.0
 
     def plan(self, at: datetime, act: Callable[[], None]) -> None:
         """Have something happen at a moment."""
         heapq.heappush(self._heap, (at, next(self._number), act))
+
+    def stop(self) -> None:
+        """End it with the day that is being played."""
+        self._is_enough = True
+
+    @property
+    def days(self) -> int:
+        """How many days are played: as many as were asked for, unless it was stopped."""
+        return round((self.end - self.start) / timedelta(days=1))
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -228,6 +238,8 @@ class Season:
                 if self.clock.true >= day:
                     say(f"{day:%Y-%m-%d}")
                     day += timedelta(days=1)
+                    if self._is_enough and day < end:
+                        end = self.end = day
         self.clock.move(end)
 
     def _turn(self) -> None:

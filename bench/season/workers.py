@@ -37,7 +37,7 @@ from bench.season.trouble import Killed, Trouble
 #: periodic jobs that the season runs less often than the registry, in minutes
 COARSE = {
     "maintenance.watch": 60,
-    "alerts.evaluate": 60,
+    "alerts.evaluate": 120,
     "metrics.collect": 120,
     "rooms.sync": 60,
     "holds.reap": 240,
