@@ -32,6 +32,7 @@ def bench(
 ) -> Iterator[Bench]:
     made: Bench = request.param()
     monkeypatch.setattr(vendors, "lock_client", lambda vendor: made.client)
+    monkeypatch.setattr(vendors, "lock_vendors", lambda: ["tuya"])
     monkeypatch.setattr(pin_lookup, "SECOND_LOOK_SECONDS", 0.0)
     yield made
     made.close()
