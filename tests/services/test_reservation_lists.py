@@ -25,6 +25,14 @@ from tests.factories import (
     make_stay,
 )
 
+#: what could be chosen in the place of the index of open stays
+OTHER_INDEXES = """
+    SELECT indexrelid::regclass::text FROM pg_index
+    WHERE indrelid = 'reservations'::regclass
+      AND indexrelid <> 'ix_reservations_open'::regclass
+      AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+"""
+
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
@@ -66,23 +74,29 @@ def test_a_page_costs_five_statements_at_any_size(app: Flask, clock: Clock) -> N
 def test_open_stays_are_found_in_their_index(app: Flask, view: str) -> None:
     """A bound status would hide from the database that the index holds every match."""
     make_stay(make_accommodation())
-    sent: list[str] = []
-    plans: list[str] = []
+    sent: list[tuple[str, Any]] = []
 
-    def explain(conn: Any, cursor: Any, statement: str, given: Any, *_rest: Any) -> None:
+    def note(_c: Any, _cursor: Any, statement: str, given: Any, *_rest: Any) -> None:
         if "matching" in statement:
-            sent.append(statement)
-            with conn.connection.cursor() as other:
-                other.execute("SET LOCAL enable_seqscan = off")
-                plans.extend(str(row[0]) for row in other.execute("EXPLAIN " + statement, given))
+            sent.append((statement, given))
 
-    event.listen(db.engine, "before_cursor_execute", explain)
+    event.listen(db.engine, "before_cursor_execute", note)
     try:
         reservation_lists.search(ReservationFilter.from_args({"view": view}))
     finally:
-        event.remove(db.engine, "before_cursor_execute", explain)
-    assert "IN ('pending', 'pending_sync', 'confirmed', 'checked_in')" in sent[0]
-    assert any("ix_reservations_open" in line for line in plans), plans
+        event.remove(db.engine, "before_cursor_execute", note)
+    statement, given = sent[0]
+    assert "IN ('pending', 'pending_sync', 'confirmed', 'checked_in')" in statement
+    db.session.rollback()
+    # Which of several indexes is the cheapest turns on what the tests before have left in the
+    # statistics; so this one stands alone, until the rollback.
+    with db.engine.connect() as connection:
+        for (name,) in connection.exec_driver_sql(OTHER_INDEXES).all():
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = connection.exec_driver_sql("EXPLAIN " + statement, given).scalars().all()
+        connection.rollback()
+    assert any("ix_reservations_open" in line for line in plan), plan
 
 
 def test_every_stay_is_on_exactly_one_page(app: Flask) -> None:
