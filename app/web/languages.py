@@ -17,7 +17,9 @@ _YEAR = 365 * 24 * 3600
 
 def current() -> str:
     """The language of this request: asked for, remembered on this device, the person's, the
-    browser's, English."""
+    browser's, English. Outside a request English."""
+    if not has_request_context():
+        return "en"
     if request.args.get("lang") in LANGUAGES:
         return str(request.args["lang"])
     if request.cookies.get("lang") in LANGUAGES:

@@ -10,9 +10,12 @@ from babel.messages import extract
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
+from flask import Flask, has_app_context
 from flask.testing import FlaskClient
+from flask_babel import gettext
 
 from app.config import ROOT
+from app.web import languages
 from tests.web.scenes import busy_house
 
 CATALOG = ROOT / "app/translations/pt_BR/LC_MESSAGES/messages.po"
@@ -91,6 +94,12 @@ def test_the_browser_asks_before_anyone_chose(client: FlaskClient) -> None:
     for said, lang in (("pt-PT,pt;q=0.9", "pt-BR"), ("de,fr;q=0.8", "en"), ("", "en")):
         page = client.get("/login", headers={"Accept-Language": said})
         assert f'<html lang="{lang}">' in page.text
+
+
+def test_where_nobody_asks_it_is_english(app: Flask) -> None:
+    assert has_app_context()  # as a job has, which babel takes for a request
+    assert languages.current() == "en"
+    assert gettext("Sign in") == "Sign in"
 
 
 def test_an_unknown_language_changes_nothing(client: FlaskClient) -> None:
