@@ -77,12 +77,10 @@ def succeeded(gone: Walk) -> set[str]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("role", "examples", "edges"), [("admin", 1, 2), ("staff", 1, 0), (None, 1, 0)]
-)
-def test_answers_are_as_described(app: Flask, role: str | None, examples: int, edges: int) -> None:
+@pytest.mark.parametrize("role", ["admin", "staff", None])
+def test_answers_are_as_described(app: Flask, role: str | None) -> None:
     gone = walk(app, role)
-    gone.go(examples, edges=edges)
+    gone.go(1)  # the edges of the rules are walked by `-m faults`
     assert not gone.differences, gone.report()
     needed = roles(app)
     assert gone.statuses.keys() == needed.keys() - {DOCUMENT}

@@ -25,7 +25,7 @@ from tests.beds24 import PATH, booking, encoded, make_beds24_house, room_call, t
 from tests.conftest import Clock
 
 fuzz = settings(
-    max_examples=50,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
