@@ -99,8 +99,8 @@ def walk(
     known: Mapping[str, object],
     people: Mapping[str, User],
 ) -> tuple[list[str], int]:
-    """Read everything as everybody, whole and as a fragment; what was seen, and how many answers
-    there were."""
+    """Read everything as everybody, pages that answer also as fragments; what was seen, and how
+    many answers there were."""
     leaks: list[str] = []
     answered = 0
     for role, client in visitors.items():
@@ -111,6 +111,8 @@ def walk(
                 assert answer.status_code < 500, path
                 answered += answer.status_code == 200
                 leaks += search.in_text(f"{role} {path}", answer.text, answer.headers)
+                if answer.is_json or answer.status_code != 200:
+                    break  # there are no fragments of it
         leaks += search.in_text(f"cookie of {role}", cookies(client))
     return leaks, answered
 
