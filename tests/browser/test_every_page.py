@@ -27,15 +27,11 @@ LOOKS = [pytest.param(LIGHT, id="wide-light"), pytest.param(DARK, id="phone-dark
 DESK = (
     "/?property=all",
     "/reservations?property=all&view=all",
-    "/reservations?q=nobody",
     "/reservations/{failed}",
     "/reservations/{ready}/check-in",
     "/reservations/new?room_type_id={kind}&check_in={day}&check_out=2026-03-14",
     "/rooms?property={board}",
     "/rooms?property={board}&view=calendar",
-    "/availability?property={lisbon}&days=28",
-    "/settings/me",
-    "/more",
 )
 #: forms that are sent as they should not be
 FORMS = (

@@ -31,7 +31,7 @@ def scene(
     return morning(clock, locks)
 
 
-@pytest.mark.parametrize("size", LOOKS)
+@pytest.mark.parametrize("size", [pytest.param("wide", marks=pytest.mark.faults), "phone"])
 def test_a_morning_at_the_front_desk(
     desk: Desks, people: dict[str, User], scene: Morning, channel: Channel, size: str
 ) -> None:

@@ -9,9 +9,10 @@ import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.models import User
+from app.models import Accommodation, User
 from app.services import second_factor
 from app.services.audit import Actor
+from app.transaction import transaction
 from tests import outbound
 from tests.bookings import book, holds_of
 from tests.browser.conftest import PASSWORD, PHONE, WIDE, Desk
@@ -23,7 +24,10 @@ from tests.web.room_scenes import rooms_of_a_day
 from tests.web.scenes import busy_house
 
 Desks = Callable[..., Desk]
-SIZES = [pytest.param(WIDE, id="wide"), pytest.param(PHONE, id="phone")]
+SIZES = [
+    pytest.param(WIDE, id="wide"),
+    pytest.param(PHONE, id="phone", marks=pytest.mark.faults),  # a keyboard is seldom on a phone
+]
 
 
 def begun(desk: Desks, people: dict[str, User], role: str, size: object) -> tuple[Desk, Keys]:
@@ -139,6 +143,9 @@ def test_a_room_is_sold(
 ) -> None:
     """Sold, stretched by a night, moved, cancelled; a hold is made longer and given back."""
     sold = outbound.make_sold(make_property(name="Vila Jasmim"), name="Superior")
+    assert sold.unit is not None
+    with transaction() as session:  # the first of the two that are offered
+        session.get_one(Accommodation, sold.unit.id).number = "301"
     make_accommodation(sold.house, name="Brisa", number="302", room_type_id=sold.kind.id)
     window, keys = begun(desk, people, "admin", size)
     page = window.open("/reservations")

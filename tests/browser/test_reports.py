@@ -58,6 +58,7 @@ def _run() -> str:
     return str(run_id)
 
 
+@pytest.mark.faults
 def test_it_is_read_on_a_phone(
     desk: Desks, people: dict[str, User], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
