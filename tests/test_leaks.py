@@ -193,6 +193,7 @@ def house(
     app.extensions["settings"] = before
 
 
+@pytest.mark.faults  # for its length alone
 def test_what_channels_send_and_guests_are(
     app: Flask, ears: Ears, house: tuple[House, dict[str, str]], redis: Any,
     post_office: MailServer, receiver: Receiver,
