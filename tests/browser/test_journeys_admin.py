@@ -186,7 +186,7 @@ def answers_an_alert(window: Desk, scene: Morning, album: Album) -> None:
     page.click(f"#take-{late}")
     expect(page.locator(f"#alert-{late}")).to_have_count(0)
     page.click("#view-acknowledged")
-    expect(page.locator(f"#alert-{late}")).to_contain_text("davi@vila.example is on it")
+    expect(page.locator(f"#alert-{late}")).to_contain_text("Davi Lacerda is on it")
     album.keep("somebody-is-on-it")
     page.locator(f"#alert-{late}").get_by_role("link", name="What it means").click()
     expect(page.locator("#pin_late")).to_be_in_viewport()
