@@ -18,7 +18,7 @@ from app.services import consistency
 from app.transaction import transaction
 from bench.season.excuses import Excuses
 from bench.season.ledger import Stay
-from bench.season.simulation import Season
+from bench.season.simulation import FIRST, ZONE, Season
 from bench.season.workers import COARSE
 
 _ENDED = """
@@ -135,6 +135,12 @@ def _command(season: Season) -> str:
     options = season.options
     words = ["bin/season", f"--days {options.days}", f"--rooms {options.rooms}"]
     words.append(f"--seed {options.seed}")
+    if options.first != FIRST:
+        words.append(f"--first {options.first}")
+    if options.zone != ZONE:
+        words.append(f"--zone {options.zone}")
+    if options.harder != 1:
+        words.append(f"--harder {options.harder:g}")
     if options.bookings is not None:
         words.append(f"--bookings {options.bookings.name}")
     if not options.with_faults:
