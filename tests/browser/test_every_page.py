@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from app.models import User
 from app.web import error_pages
@@ -203,6 +203,7 @@ def menus(page: Page) -> Iterator[str]:
     """Open one after the other; the name of each."""
     for menu in page.locator("details.menu:visible").all()[:6]:
         menu.locator("summary").click()
+        expect(page.locator(".menu[open] .menu__pop.is-placed")).to_be_visible()
         yield menu.locator("summary").inner_text()
         page.keyboard.press("Escape")
 
