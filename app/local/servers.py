@@ -254,6 +254,7 @@ class Postgres:
         }
         if self.fast:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            options["max_connections"] = "300"  # two tests may race dozens of desks at once
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         with self._entrance(self.data) as (argument, start):
             return subprocess.Popen(

@@ -111,7 +111,7 @@ class Desk:
 
     def stay(self, guest: str) -> dict[str, Any] | None:
         """The reservation of that guest as the API shows it."""
-        listed = self.api.get("/reservations", params={"q": guest, "limit": 10}).json()
+        listed = self.api.get("/reservations", params={"q": guest, "limit": 100}).json()
         found = [r for r in listed["reservations"] if r["guest_name"] == guest]
         return found[0] if found else None
 
