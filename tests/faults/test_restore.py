@@ -43,7 +43,7 @@ def a_busy_house(desk: Desk, rooms: list[Room]) -> Iterator[list[str]]:
             room = rooms[len(guests) % len(rooms)]
             day = timedelta(days=2 + 2 * len(guests))
             guest = f"Rita Number{len(guests)}"
-            booked = desk.book(room, now + day, now + day + timedelta(hours=20), guest)
+            booked = desk.book(room, now + day, now + day + timedelta(hours=24), guest)
             guests.append(guest)
             if len(guests) % 3 == 0:
                 control.cancel_booking(booked, base=desk.sandbox)
