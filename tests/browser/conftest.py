@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 from werkzeug.serving import make_server
 
 from app.models import User
@@ -29,6 +37,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PASSWORD = "correct horse battery"
+expect.set_options(timeout=15_000)  # milliseconds: a busy machine is slow, not wrong
 WIDE = {"width": 1360, "height": 1000}
 PHONE = {"width": 390, "height": 844}
 
