@@ -81,9 +81,7 @@ def test_a_few_days_with_everything_that_goes_wrong(play: Play) -> None:
 def test_the_night_in_which_clocks_go_back(play: Play) -> None:
     """SEASON_SEED plays another one; longer seasons are `bin/season`'s."""
     seed = int(os.environ.get("SEASON_SEED") or 11)
-    found = play(
-        Options(days=4, rooms=8, seed=seed, first=date(2026, 10, 23), ahead=0.1, harder=2)
-    )
+    found = play(Options(days=4, rooms=8, seed=seed, first=date(2026, 10, 23), ahead=0.1, harder=2))
     assert report.broken(found) == [], f"SEASON_SEED={seed}: {found['breaches']} {found['causes']}"
     assert found["pins"]["guests"] > 2
     assert found["changes_of_clocks"] == 1
