@@ -7,9 +7,7 @@ was written.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from functools import cache
 
 from flask_babel import lazy_gettext as _l
 
@@ -19,6 +17,7 @@ from app.models import AlertNotice
 from app.services.alert_stays import AlertStay
 from app.web import dates
 from app.web.dates import gettext as _
+from app.web.stored_sentences import N_, Sentences
 
 STATUSES = {
     "open": _l("Open alerts"),
@@ -97,11 +96,6 @@ PLACES = (
     ("/reconciliation", _l("See runs")),
     ("/accommodations", _l("See rooms")),
 )
-
-
-def N_(sentence: str) -> str:  # noqa: N802 (the name that extraction looks for)
-    """Marks a sentence for the catalog; it is translated when it is said."""
-    return sentence
 
 
 SENTENCES = (
@@ -209,31 +203,12 @@ SENTENCES = (
 )
 
 
+_SAID = Sentences(SENTENCES)
+
+
 def said(text: str) -> str:
     """A stored sentence in the language of the page; its own words when it is new to us."""
-    for shape, sentence in _shapes():
-        if (found := shape.fullmatch(text)) is not None:
-            return _(sentence, **{name: said(part) for name, part in found.groupdict().items()})
-    return text
-
-
-@cache
-def _shapes() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The sentences without a gap first: "A PIN is not on its lock" names no room."""
-    whole = [each for each in SENTENCES if "%(" not in each]
-    gapped = [each for each in SENTENCES if "%(" in each]
-    return tuple((_shape(each), each) for each in (*whole, *gapped))
-
-
-def _shape(sentence: str) -> re.Pattern[str]:
-    parts = re.split(r"%\((\w+)\)s", sentence)
-    return re.compile(
-        "".join(
-            f"(?P<{part}>.+?)" if position % 2 else re.escape(part.replace("%%", "%"))
-            for position, part in enumerate(parts)
-        ),
-        re.DOTALL,
-    )
+    return _SAID.said(text)
 
 
 def about(stay: AlertStay, title: str) -> str:
@@ -282,10 +257,7 @@ def untold(notices: Iterable[AlertNotice]) -> list[tuple[str, str, AlertNotice]]
 
 def trouble(error: str) -> str:
     """Why a message was not taken over, in the language of the page."""
-    for shape, sentence in _troubles():
-        if (found := shape.fullmatch(error)) is not None:
-            return _(sentence, **found.groupdict())
-    return error
+    return _TROUBLES.said(error)
 
 
 TROUBLES = (
@@ -304,8 +276,4 @@ TROUBLES = (
     N_("no webhook is configured any more"),
     N_("the process that was sending it ended; it may have arrived"),
 )
-
-
-@cache
-def _troubles() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((_shape(each), each) for each in TROUBLES)
+_TROUBLES = Sentences(TROUBLES)

@@ -1,21 +1,8 @@
-"""Why one booking or value could not be taken in or compared, in the language of the page.
-
-A run keeps an English sentence of it. Each is known here by its shape, so that it can be said in
-another language; one that is new to us is shown as it was written.
-"""
+"""Why one booking or value could not be taken in or compared, in the language of the page."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
-
-from app.web.dates import gettext as _
-
-
-def N_(sentence: str) -> str:  # noqa: N802 (the name that extraction looks for)
-    """Marks a sentence for the catalog; it is translated when it is said."""
-    return sentence
-
+from app.web.stored_sentences import N_, Sentences
 
 #: the longer of two that begin alike comes first: "is not mapped" ends several
 SENTENCES = (
@@ -40,27 +27,9 @@ SENTENCES = (
     # app.integrations.channels
     N_("%(field)s: expected an id"),
 )
+_SAID = Sentences(SENTENCES)
 
 
 def item_reason(text: str | None) -> str:
     """The sentence as the page says it; its own words when new to us."""
-    said = text or ""
-    for shape, sentence in _shapes():
-        if (found := shape.fullmatch(said)) is not None:
-            return _(sentence, **found.groupdict())
-    return said
-
-
-@cache
-def _shapes() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((_shape(each), each) for each in SENTENCES)
-
-
-def _shape(sentence: str) -> re.Pattern[str]:
-    parts = re.split(r"%\((\w+)\)s", sentence)
-    return re.compile(
-        "".join(
-            f"(?P<{part}>.+?)" if position % 2 else re.escape(part)
-            for position, part in enumerate(parts)
-        )
-    )
+    return _SAID.said(text or "")
