@@ -14,7 +14,6 @@ from app.integrations.errors import (
     ClockSkewed,
     IntegrationError,
     NotFound,
-    NotSupported,
     QuotaExhausted,
     RateLimited,
     Rejected,
@@ -164,18 +163,20 @@ class TuyaLocks:
         status cannot be had keeps what was known."""
         queue = sorted(device_ids, key=lambda d: self._battery_read_at.get(d, 0.0))
         reserve = self.cloud.limits.connect + self.cloud.limits.read
+        together = self._status_in_batches
         while queue and monotonic() < deadline - reserve:
-            size = STATUS_BATCH if self._status_in_batches else 1
+            size = STATUS_BATCH if together else 1
             batch, queue = queue[:size], queue[size:]
             try:
-                answers = self._statuses(batch, deadline)
+                answers = self._statuses(batch, deadline, together=together)
             except (Unreachable, RateLimited, QuotaExhausted, ClockSkewed):
                 return
             except IntegrationError as error:
-                if self._status_in_batches and isinstance(error, Unreadable):
-                    return  # a bad moment; one by one would be twenty times the calls from now on
-                if self._status_in_batches:  # not offered to every project, nor documented for all
-                    self._status_in_batches = False
+                if together:
+                    # Not offered to every project, nor documented for all. What cannot be read may
+                    # be a bad moment: one by one for good would be twenty times the calls.
+                    self._status_in_batches = isinstance(error, Unreadable)
+                    together = False
                     queue = batch + queue
                     continue
                 answers = {}
@@ -184,8 +185,10 @@ class TuyaLocks:
                 if (known := listing.battery(answers.get(device_id))) is not None:
                     self._battery[device_id] = known
 
-    def _statuses(self, device_ids: list[str], deadline: float) -> dict[str, Any]:
-        if not self._status_in_batches:
+    def _statuses(
+        self, device_ids: list[str], deadline: float, *, together: bool
+    ) -> dict[str, Any]:
+        if not together:
             [device_id] = device_ids
             path = f"/v1.0/iot-03/devices/{device_id}/status"
             return {device_id: self.cloud.read(path, until=deadline)}
@@ -193,7 +196,7 @@ class TuyaLocks:
             "/v1.0/iot-03/devices/status", {"device_ids": ",".join(device_ids)}, until=deadline
         )
         if not isinstance(result, list):
-            raise NotSupported("the status list is not a list", vendor=VENDOR)
+            raise Unreadable("the status list is not a list", vendor=VENDOR)
         return {str(e.get("id")): e.get("status") for e in result if isinstance(e, dict)}
 
 
