@@ -29,6 +29,7 @@ from tests import thrift
 
 TEMPLATE = "turnkey_template"
 TEMPLATE_LOCK = 815_162_342
+COUNTERS = "tests.counters"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
 CHEAP_NOBODY = CHEAP.hash("nobody's")
 
@@ -160,6 +161,7 @@ def session_app(
     test_database: str, redis_url: str, make_settings: Callable[..., config.Settings]
 ) -> Iterator[Flask]:
     app = create_app(make_settings(DATABASE_URL=test_database, REDIS_URL=redis_url), testing=True)
+    app.extensions[COUNTERS] = {name: getattr(limiter, name) for name in ("_storage", "_limiter")}
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -224,7 +226,10 @@ def redis(redis_url: str) -> Iterator[Any]:
 @pytest.fixture
 def app(session_app: Flask, database: str, redis: Any) -> Iterator[Flask]:
     """The app on an empty database and an empty Redis, with its context pushed."""
-    # On a busy machine the limiter may give Redis up for a while and count in memory: begin anew.
+    # There is one limiter: an app that a test made of other settings has left it with another
+    # Redis, which nobody empties. And on a busy machine it may give Redis up for a while and count
+    # in memory: begin anew.
+    vars(limiter).update(session_app.extensions[COUNTERS])
     limiter._storage_dead = False
     if limiter._fallback_storage is not None:
         limiter._fallback_storage.reset()
