@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -11,7 +12,7 @@ from app.sandbox import beds24_account as keys
 from app.sandbox import beds24_queries, beds24_wire, beds24_writes
 from app.sandbox.beds24_account import Meter
 from app.sandbox.beds24_queries import Refused
-from app.sandbox.beds24_records import Beds24Account, Beds24Room
+from app.sandbox.beds24_records import Beds24Account, Beds24Booking, Beds24Room
 from app.sandbox.context import Sandbox
 from app.sandbox.faults import spoil_answers, take
 
@@ -137,12 +138,9 @@ def _booking_routes(bp: Blueprint, sandbox: Sandbox) -> None:
             _scope_or_401(sandbox)
             matches = beds24_queries.criteria(request.args, sandbox.clock().date())
             _charge(sandbox, account, 1.2 if len(request.args.getlist("status")) > 3 else 1.0)
-            rows = [
-                beds24_wire.booking(b) | _group(account, b)
-                for b in sorted(account.bookings.values(), key=lambda b: b.id)
-                if not b.deleted and matches(b)
-            ]
-            return _json(_envelope("booking", rows, account.settings.page_size))
+            rows = [b for b in account.bookings.values() if not b.deleted and matches(b)]
+            rows.sort(key=lambda b: b.id)
+            return _json(_envelope("booking", rows, account.settings.page_size, _wire(account)))
 
     @bp.post("/bookings")
     def post_bookings() -> Response:
@@ -162,10 +160,12 @@ def _booking_routes(bp: Blueprint, sandbox: Sandbox) -> None:
         refs = request.args.getlist("id")
         return _json(beds24_writes.deletions(sandbox, refs, _key()), 201)
 
-    def _group(account: Beds24Account, row: Any) -> dict[str, Any]:
+    def _wire(account: Beds24Account) -> Callable[[Beds24Booking], dict[str, Any]]:
         if request.args.get("includeBookingGroup") != "true":
-            return {}
-        return {"bookingGroup": beds24_wire.group(account, row)}
+            return beds24_wire.booking
+        return lambda row: (
+            beds24_wire.booking(row) | {"bookingGroup": beds24_wire.group(account, row)}
+        )
 
 
 def _scope_or_401(sandbox: Sandbox) -> None:
@@ -185,7 +185,9 @@ def _items() -> list[Any]:
     return items
 
 
-def _envelope(kind: str, rows: list[dict[str, Any]], size: int) -> dict[str, Any]:
+def _envelope(
+    kind: str, rows: Sequence[Any], size: int, wire: Callable[[Any], dict[str, Any]] = dict
+) -> dict[str, Any]:
     """One page; `count` is the page's, and the link is as complete as Beds24's (§4.2)."""
     number = beds24_queries.page_number(request.args)
     part = rows[(number - 1) * size : number * size]
@@ -197,7 +199,7 @@ def _envelope(kind: str, rows: list[dict[str, Any]], size: int) -> dict[str, Any
         "type": kind,
         "count": len(part),
         "pages": {"nextPageExists": more, "nextPageLink": link if more else None},
-        "data": part,
+        "data": [wire(row) for row in part],
     }
 
 

@@ -17,7 +17,7 @@ PRICES = tuple(f"price{n}" for n in range(1, 17))
 
 def instant(moment: float) -> str:
     """UTC to the second, with Z."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(moment), UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def booking(row: Beds24Booking) -> dict[str, Any]:
