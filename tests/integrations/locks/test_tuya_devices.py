@@ -153,8 +153,23 @@ def test_batteries_come_one_by_one_where_batches_are_refused(
     assert len(cloud.sent("/v1.0/iot-03/devices/lock2/status")) == 2
 
 
-@pytest.mark.parametrize("answer", [(200, b"<html>"), {"success": True, "result": {"lock1": []}}])
-def test_an_answer_that_cannot_be_read_does_not_end_batches(
+def test_a_refusal_of_batches_is_not_believed_for_ever(
+    cloud: StandIn, locks: TuyaLocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project that is closed for a moment, or gets its permission later."""
+    cloud.fail("/v1.0/iot-03/devices/status", 28841105)
+    locks.devices()
+    later = client_module.REFUSAL_HOLDS + 1
+    monkeypatch.setattr(client_module, "monotonic", lambda: time.monotonic() + later)
+    for times in (2, 3):
+        assert [d.battery for d in locks.devices()] == [77]
+        assert len(cloud.sent("/v1.0/iot-03/devices/status")) == times
+
+
+@pytest.mark.parametrize(
+    "answer", [(200, b"<html>"), {"success": True, "result": {"lock1": []}}, 1111]
+)
+def test_a_bad_moment_does_not_end_batches(
     cloud: StandIn, locks: TuyaLocks, answer: object
 ) -> None:
     """That time they are asked one by one, and the next time together again."""
@@ -170,7 +185,7 @@ def test_one_lock_without_a_status_does_not_hide_the_others(
     cloud: StandIn, locks: TuyaLocks
 ) -> None:
     cloud.add_door("lock2", battery=5)
-    locks._status_in_batches = False
+    locks._batches_refused_at = time.monotonic()
     cloud.fail("/v1.0/iot-03/devices/lock1/status", 2001)
     assert [d.battery for d in locks.devices()] == [None, 5]
 
@@ -206,7 +221,7 @@ def test_the_longest_unread_battery_is_read_first_when_time_is_short(
 ) -> None:
     seconds = itertools.count(time.monotonic())
     monkeypatch.setattr(client_module, "monotonic", lambda: next(seconds))
-    locks._status_in_batches = False
+    locks._batches_refused_at = time.monotonic()
     for n in range(2, 60):
         cloud.add_door(f"lock{n}")
     read: set[str] = set()

@@ -32,6 +32,8 @@ _DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: at most 20 characters (§4.1); no free text, which could hold a phrase tinytuya acts on (§8.3)
 _NAME = re.compile(r"[A-Za-z0-9-]{1,20}")
 STATUS_BATCH = 20
+#: seconds for which a refusal to answer for many locks at once is believed
+REFUSAL_HOLDS = 3600.0
 
 
 class TuyaLocks:
@@ -41,7 +43,7 @@ class TuyaLocks:
         self.cloud = cloud
         self._battery: dict[str, tuple[int | None, bool]] = {}
         self._battery_read_at: dict[str, float] = {}
-        self._status_in_batches = True
+        self._batches_refused_at: float | None = None
 
     def create_pin(self, order: PinOrder) -> str:
         """Order the PIN and return its id. Delivery to the lock follows (§5)."""
@@ -163,7 +165,8 @@ class TuyaLocks:
         status cannot be had keeps what was known."""
         queue = sorted(device_ids, key=lambda d: self._battery_read_at.get(d, 0.0))
         reserve = self.cloud.limits.connect + self.cloud.limits.read
-        together = self._status_in_batches
+        refused_at = self._batches_refused_at
+        together = refused_at is None or monotonic() - refused_at > REFUSAL_HOLDS
         while queue and monotonic() < deadline - reserve:
             size = STATUS_BATCH if together else 1
             batch, queue = queue[:size], queue[size:]
@@ -173,9 +176,10 @@ class TuyaLocks:
                 return
             except IntegrationError as error:
                 if together:
-                    # Not offered to every project, nor documented for all. What cannot be read may
-                    # be a bad moment: one by one for good would be twenty times the calls.
-                    self._status_in_batches = isinstance(error, Unreadable)
+                    # Not offered to every project, nor documented for all. But it may be a bad
+                    # moment as well, and one by one for good would be twenty times the calls.
+                    if isinstance(error, (Rejected, Unauthorized, NotFound)):
+                        self._batches_refused_at = monotonic()
                     together = False
                     queue = batch + queue
                     continue
