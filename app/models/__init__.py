@@ -2,6 +2,7 @@
 
 from app.models.accommodation_syncs import AccommodationSync
 from app.models.accommodations import Accommodation
+from app.models.account_letters import AccountLetter
 from app.models.alerts import Alert, AlertNotice, SystemSetting
 from app.models.channels import (
     ChannelAccount,
@@ -34,6 +35,7 @@ from app.models.users import AuditEntry, RecoveryCode, User, UserSession, UserTo
 __all__ = [
     "Accommodation",
     "AccommodationSync",
+    "AccountLetter",
     "Alert",
     "AlertNotice",
     "AuditEntry",

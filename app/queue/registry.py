@@ -156,6 +156,7 @@ _SPECS = (
     JobSpec("metrics.collect", "app.jobs.metrics.collect", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec("alerts.evaluate", "app.jobs.alerts.evaluate", MAINTENANCE, 60, cron="* * * * *"),
     JobSpec("alerts.send", "app.jobs.alerts.send", MAINTENANCE, 110),
+    JobSpec("letters.send", "app.jobs.letters.send", MAINTENANCE, 110),
     JobSpec("alerts.guard", "app.jobs.alerts.guard", MAINTENANCE, 60),
     JobSpec(
         "maintenance.heartbeat",

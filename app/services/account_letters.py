@@ -1,23 +1,39 @@
 """A letter to whom it concerns when a way into the account changes (ASVS 2.2.3, 2.5.5).
 
-Whoever has taken an account over changes just these things: the letter is how its owner learns.
+Whoever has taken an account over changes just these things: the letter is how its owner learns. It
+is a row, written together with the change, until the mail server has it. A process may die between
+sending and recording: the letter is then sent once more under the same id.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Literal
-from uuid import uuid4
+from uuid import UUID
 
 import structlog
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
+from app import clock
+from app.domain.retries import RetryPolicy
 from app.integrations.notify import NotSent, email
-from app.models import User
+from app.models import AccountLetter, User
+from app.queue import client as queue
 from app.runtime import settings
-from app.transaction import after_commit
+from app.services.leases import EARLY
+from app.transaction import in_transaction, transaction
 
 log = structlog.get_logger(__name__)
 
 Change = Literal["password", "factor_on", "factor_off", "recovery_codes", "role"]
+
+JOB: Final = "letters.send"
+#: nearly a day in all: a mail server is mended by then
+RETRIES = RetryPolicy((60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600))
+#: longer than any conversation with a server may take
+LEASE = timedelta(minutes=2)
+INTERRUPTED = "the processes that were sending it ended; it may have arrived"
 
 #: language -> subject, what it is about, the change, and what to do
 _SUBJECT: Final = {
@@ -46,28 +62,132 @@ _ADVICE: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    id: UUID
+    change: Change
+    address: str
+    language: str | None
+    attempt: int
+    lease: datetime
+
+
 def tell(user: User, change: Change) -> None:
     """Have the person told by e-mail once this is committed, in their language, or in both while
-    nobody knows it. Without a mail server (SMTP_URL) nothing is sent; a letter that cannot be sent
-    is a line in the log and changes nothing else."""
+    nobody knows it. Without a mail server (SMTP_URL) nothing is sent."""
+    if settings().smtp_url is None:
+        return
+    with transaction() as session:
+        letter = AccountLetter(user_id=user.id, change=change, next_attempt_at=clock.utcnow())
+        session.add(letter)
+        queue.enqueue(JOB)
+
+
+def send_due() -> int:
+    """Send every letter that is due; how many were taken over. What the server does not take is
+    tried again for nearly a day, and then stands as failed with the reason."""
+    sent = 0
+    while (task := _claim()) is not None:
+        error = _send(task)
+        _record(task, error)
+        sent += error is None
+    return sent
+
+
+def queue_due(now: datetime) -> int:
+    """For the sweep: have sent what is due, the letters whose sender died among them; how many."""
+    with transaction() as session:
+        due = session.scalar(select(func.count()).where(*_is_due(now))) or 0
+    if due:
+        queue.enqueue(JOB)
+    return due
+
+
+def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        AccountLetter.status == "pending",
+        AccountLetter.next_attempt_at <= now + EARLY,
+        or_(AccountLetter.lease_until.is_(None), AccountLetter.lease_until < now),
+    )
+
+
+def _claim() -> _Task | None:
+    """Take the letter that has waited longest under a lease; those whose senders keep dying end."""
+    now = clock.utcnow()
+    with transaction() as session:
+        session.execute(
+            update(AccountLetter)
+            .where(*_is_due(now), AccountLetter.attempts >= RETRIES.attempts)
+            .values(status="failed", last_error=INTERRUPTED, lease_until=None, updated_at=now)
+        )
+        first = (
+            select(AccountLetter.id)
+            .where(*_is_due(now))
+            .order_by(AccountLetter.next_attempt_at, AccountLetter.created_at, AccountLetter.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        row = session.scalar(
+            update(AccountLetter)
+            .where(AccountLetter.id == first)
+            .values(attempts=AccountLetter.attempts + 1, lease_until=now + LEASE, updated_at=now)
+            .returning(AccountLetter)
+        )
+        if row is None:
+            return None
+        user = session.get_one(User, row.user_id)
+        change: Change = row.change
+        return _Task(row.id, change, user.email, user.language, row.attempts, now + LEASE)
+
+
+def _send(task: _Task) -> str | None:
+    """What went wrong, if anything did."""
+    if in_transaction():
+        raise RuntimeError("nobody is told anything inside a transaction")
     server = settings().smtp_url
     if server is None:
-        return
-    known = user.language in _SUBJECT
-    languages = [str(user.language)] if known else list(_SUBJECT)
-    recipients = (user.email,)
-    letter = email.Email(
-        id=str(uuid4()),
+        return "no mail server is configured any more"
+    try:
+        email.send(server, _letter(task, server))
+    except NotSent as error:
+        return str(error)
+    return None
+
+
+def _letter(task: _Task, server: str) -> email.Email:
+    languages = [task.language] if task.language in _SUBJECT else list(_SUBJECT)
+    recipients = (task.address,)
+    return email.Email(
+        id=str(task.id),
         subject=" / ".join(_SUBJECT[each] for each in languages),
-        text="\n".join(f"{_CHANGES[each][change]}\n\n{_ADVICE[each]}\n" for each in languages),
+        text="\n".join(f"{_CHANGES[each][task.change]}\n\n{_ADVICE[each]}\n" for each in languages),
         sender=email.sender(server, settings().alert_email_from, recipients),
         recipients=recipients,
     )
-    after_commit(lambda: _send(server, letter, change))
 
 
-def _send(server: str, letter: email.Email, change: Change) -> None:
-    try:
-        email.send(server, letter)
-    except NotSent as error:
-        log.warning("account_letter_not_sent", change=change, reason=str(error))
+def _record(task: _Task, error: str | None) -> None:
+    now = clock.utcnow()
+    ours = (AccountLetter.id == task.id, AccountLetter.lease_until == task.lease)
+    with transaction() as session:
+        if error is None:
+            session.execute(delete(AccountLetter).where(*ours))
+            log.info("account_letter_sent", change=task.change, letter=str(task.id))
+            return
+        at = RETRIES.next_attempt(task.attempt, now)
+        values = {"status": "failed"} if at is None else {"next_attempt_at": at}
+        session.execute(
+            update(AccountLetter)
+            .where(*ours)
+            .values(lease_until=None, last_error=error, updated_at=now, **values)
+        )
+        if at is not None:
+            queue.enqueue(JOB, at=at)
+    log.warning(
+        "account_letter_not_sent",
+        change=task.change,
+        letter=str(task.id),
+        attempt=task.attempt,
+        reason=error,
+    )

@@ -14,6 +14,7 @@ from app import clock
 from app.models import ProcessHeartbeat
 from app.services import (
     accommodation_sync,
+    account_letters,
     alert_watch,
     credentials,
     event_batches,
@@ -45,6 +46,7 @@ SWEEPERS: dict[str, Callable[[datetime], int]] = {
     "locks": lambda now: lock_devices.queue_due(now),
     "lock_tests": lambda now: lock_tests.queue_due(now),
     "alerts": lambda now: alert_watch.queue_due(now),
+    "letters": lambda now: account_letters.queue_due(now),
 }
 
 #: Each looks for one kind of trouble that no event announces, and says how much there is.

@@ -275,6 +275,12 @@ STEPS: Final[tuple[Step, ...]] = (
         "t.alert_id IS NULL AND t.status <> 'pending' AND t.created_at <= :before",
     ),
     _deleting(
+        "account_letters",
+        "finding_days",
+        "account_letters",
+        "t.status = 'failed' AND t.updated_at <= :before",
+    ),
+    _deleting(
         "events",
         "stay_days",
         "channel_events",

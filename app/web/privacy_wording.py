@@ -63,6 +63,7 @@ STEPS: dict[str, Any] = {
     "discrepancies": _l("discrepancies"),
     "alerts": _l("alerts"),
     "test_notices": _l("test notices"),
+    "account_letters": _l("e-mails about accounts that could not be sent"),
     "events": _l("events"),
     "stays": _l("stays"),
 }

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pyotp
 import pytest
 from flask import Flask
 
 from app.errors import Invalid
-from app.integrations.notify import email
-from app.models import User
+from app.integrations.notify import NotSent, email
+from app.jobs import letters
+from app.models import AccountLetter, User
 from app.runtime import secret_vault
-from app.services import account_letters, second_factor, user_changes, user_links, users
+from app.services import (
+    account_letters,
+    maintenance,
+    privacy_rules,
+    retention,
+    second_factor,
+    user_changes,
+    user_links,
+    users,
+)
 from app.services.audit import Actor
 from app.services.user_changes import UserChanges
 from app.transaction import in_transaction, transaction
@@ -32,6 +45,12 @@ def mailed(app: Flask, post_office: MailServer, monkeypatch: pytest.MonkeyPatch)
     known = app.extensions["settings"]
     url = f"smtp://127.0.0.1:{post_office.port}"
     monkeypatch.setitem(app.extensions, "settings", replace(known, smtp_url=url))
+
+
+def waiting() -> list[AccountLetter]:
+    """The letters there are, the oldest first."""
+    with transaction() as session:
+        return session.query(AccountLetter).order_by(AccountLetter.created_at).all()
 
 
 def code(user: User, clock: Clock) -> str:
@@ -111,6 +130,9 @@ def test_the_owner_is_told(
 ) -> None:
     user = make_user("staff", email="ana@example.org", language="en")
     act(user, clock)
+    assert post_office.messages == []  # nobody waits for a mail server
+    letters.send()
+    assert waiting() == []
     assert post_office.recipients == [["ana@example.org"]] * len(told)
     for letter, words in zip(post_office.messages, told, strict=True):
         assert letter["Subject"] == "Your Turnkey account was changed"
@@ -132,7 +154,7 @@ def test_nobody_is_told_of_what_did_not_happen(
     second_factor.remove(user.id, actor=BOSS)  # it was never on
     with pytest.raises(ZeroDivisionError):
         set_and_fail(user)
-    assert post_office.messages == []
+    assert waiting() == []
 
 
 @pytest.mark.parametrize(
@@ -147,6 +169,7 @@ def test_in_the_language_of_whoever_reads_it(
 ) -> None:
     user = make_user("staff", language=language)
     users.set_password(user.email, NEW)
+    letters.send()
     (letter,) = post_office.messages
     assert letter["Subject"] == subject
     text = letter.get_content()
@@ -154,29 +177,146 @@ def test_in_the_language_of_whoever_reads_it(
     assert (CHANGED in text) is (language is None)
 
 
-def test_the_letter_waits_for_the_commit(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_then: list[bool] = []
-
-    def send(url: str, letter: email.Email) -> int:
-        open_then.append(in_transaction())
-        return 0
-
-    monkeypatch.setattr(email, "send", send)
-    user = make_user("staff")
-    with transaction():
-        users.set_password(user.email, NEW)
-        assert open_then == []
-    assert open_then == [False]
+def test_without_a_mail_server_nothing_waits(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = replace(app.extensions["settings"], smtp_url=None)
+    monkeypatch.setitem(app.extensions, "settings", without)
+    users.set_password(make_user("staff").email, NEW)
+    assert waiting() == []
 
 
-def test_a_mail_server_that_is_away_stops_nothing(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+def test_a_letter_outlives_redis(
+    app: Flask, clock: Clock, redis: Any, post_office: MailServer
 ) -> None:
-    away = replace(app.extensions["settings"], smtp_url="smtp://127.0.0.1:1")
+    """The order to send it is lost with Redis; the sweep gives it anew."""
+    users.set_password(make_user("staff").email, NEW)
+    redis.flushdb()
+    assert maintenance.sweep()["letters"] == 1
+    assert queue_of(redis) == ["letters.send"]
+    letters.send()
+    assert len(post_office.messages) == 1
+    assert maintenance.sweep()["letters"] == 0
+
+
+def queue_of(redis: Any) -> list[str]:
+    """The functions of what is in line for upkeep."""
+    from rq.job import Job
+
+    ids = redis.lrange("rq:queue:maintenance", 0, -1)
+    found = [Job.fetch(each.decode(), connection=redis) for each in ids]
+    return [job.func_name.removeprefix("app.jobs.") for job in found]
+
+
+def test_a_mail_server_that_is_away_is_tried_again_for_a_day(
+    app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch, post_office: MailServer
+) -> None:
+    known = app.extensions["settings"]
+    away = replace(known, smtp_url="smtp://127.0.0.1:1")
     monkeypatch.setitem(app.extensions, "settings", away)
     user = make_user("staff")
     users.set_password(user.email, NEW)
     assert users.authenticate(user.email, NEW) is not None
+    waits = []
+    while True:
+        letters.send()
+        letters.send()  # not due: nothing happens
+        (letter,) = waiting()
+        if letter.status == "failed":
+            break
+        assert letter.next_attempt_at is not None
+        waits.append((letter.next_attempt_at - clock.now).total_seconds())
+        clock.set(letter.next_attempt_at)
+    assert waits == [60, 300, 900, 3600, 10800, 21600, 43200]
+    assert letter.attempts == 8
+    assert letter.last_error is not None
+    assert "mail server" in letter.last_error
+    # What has failed stays failed; the next change is told all the same.
+    monkeypatch.setitem(app.extensions, "settings", known)
+    clock.move(days=1)
+    users.set_password(user.email, PASSWORD)
+    assert account_letters.send_due() == 1
+    assert [each.status for each in waiting()] == ["failed"]
+
+
+def test_a_process_that_dies_while_sending_loses_nothing(
+    app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def die(url: str, letter: email.Email) -> int:
+        assert not in_transaction()
+        sent.append(letter.id)
+        raise SystemExit
+
+    monkeypatch.setattr(email, "send", die)
+    users.set_password(make_user("staff").email, NEW)
+    for dead in range(account_letters.RETRIES.attempts):
+        with pytest.raises(SystemExit):
+            letters.send()
+        letters.send()  # somebody else's for as long as the lease lasts
+        assert len(sent) == dead + 1
+        clock.move(minutes=3)
+    letters.send()
+    (letter,) = waiting()
+    assert (letter.status, letter.last_error) == ("failed", account_letters.INTERRUPTED)
+    assert set(sent) == {str(letter.id)}  # one message, however often it went out
+
+
+def test_a_sender_that_was_too_slow_does_not_undo_the_next_ones_work(
+    app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease is over, another has the letter in hand: what it says counts no more."""
+    calls: list[str] = []
+
+    def slow(url: str, letter: email.Email) -> int:
+        calls.append(letter.id)
+        if len(calls) == 1:
+            clock.move(minutes=3)
+            assert account_letters._claim() is not None
+            raise NotSent("too late")
+        return 0
+
+    monkeypatch.setattr(email, "send", slow)
+    users.set_password(make_user("staff").email, NEW)
+    letters.send()
+    (letter,) = waiting()
+    assert (letter.attempts, letter.last_error) == (2, None)
+    assert letter.lease_until == clock.now + timedelta(minutes=2)
+
+
+def test_what_has_failed_goes_with_the_findings_limit(app: Flask, clock: Clock) -> None:
+    user = make_user("staff")
+    with transaction() as session:
+        for status in ("failed", "pending"):
+            session.add(
+                AccountLetter(user_id=user.id, change="role", status=status, updated_at=clock.now)
+            )
+    days = privacy_rules.limits()["finding_days"]
+    clock.move(days=days - 1)
+    assert retention.run(actor=BOSS)["account_letters"] == 0
+    clock.move(days=1, minutes=1)
+    assert retention.preview()["account_letters"] == 1
+    assert retention.run(actor=BOSS)["account_letters"] == 1
+    assert [letter.status for letter in waiting()] == ["pending"]
+
+
+def test_two_workers_send_each_letter_once(app: Flask, post_office: MailServer) -> None:
+    people = [make_user("staff") for _ in range(6)]
+    for user in people:
+        users.set_password(user.email, NEW)
+    start = threading.Barrier(3)
+
+    def work() -> None:
+        with app.app_context():
+            start.wait()
+            letters.send()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(to for (to,) in post_office.recipients) == sorted(u.email for u in people)
+    assert waiting() == []
 
 
 def test_every_change_is_said_in_every_language() -> None:
