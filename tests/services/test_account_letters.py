@@ -292,7 +292,7 @@ def test_what_has_failed_goes_with_the_findings_limit(app: Flask, clock: Clock) 
             )
     days = privacy_rules.limits()["finding_days"]
     clock.move(days=days - 1)
-    assert retention.run(actor=BOSS)["account_letters"] == 0
+    assert "account_letters" not in retention.run(actor=BOSS)
     clock.move(days=1, minutes=1)
     assert retention.preview()["account_letters"] == 1
     assert retention.run(actor=BOSS)["account_letters"] == 1
