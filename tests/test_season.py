@@ -108,7 +108,7 @@ def test_bookings_are_read_from_a_file_of_real_ones(tmp_path: Path) -> None:
     path = tmp_path / "bookings.csv"
     rows = (
         "0,10,2016,March,5,1,2,2,0,TA/TO,1,80.5,Check-Out,3/8/2016",
-        "1,30,2016,March,7,0,2,2,1,Direct,0,-6.4,Canceled,2/26/2016",
+        "1,30,2016,March,7,0,2,2,NA,Direct,0,-6.4,Canceled,2/26/2016",
         "0,0,2015,July,1,0,0,1,0,Direct,0,0,Check-Out,7/1/2015",
     )
     path.write_text("\n".join((HEAD, *rows)))
@@ -123,3 +123,15 @@ def test_bookings_are_read_from_a_file_of_real_ones(tmp_path: Path) -> None:
     assert cancelled.cancelled_at is not None
     assert (cancelled.nightly, cancelled.direct) == (0, True)
     assert (cancelled.arrival - cancelled.cancelled_at.date()).days == 10
+
+
+def test_of_a_long_file_so_many_are_left_as_the_house_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "bookings.csv"
+    row = "0,10,2016,March,{},1,2,2,0,TA/TO,1,80.5,Check-Out,3/30/2016"
+    path.write_text("\n".join((HEAD, *(row.format(1 + n % 28) for n in range(400)))))
+    first = date(2026, 9, 14)
+    every = demand.read(path, Random(1), first, 14)
+    some = demand.read(path, Random(1), first, 14, nights_asked=300)
+    assert len(every) == 400
+    assert sum(each.nights for each in some) == 300
+    assert some == sorted(some, key=lambda each: each.booked_at)

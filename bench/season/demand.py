@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -92,9 +93,12 @@ def drawn(
     return sorted(found, key=lambda demand: demand.booked_at)
 
 
-def read(path: Path, dice: Random, first: date, days: int) -> list[Demand]:
+def read(
+    path: Path, dice: Random, first: date, days: int, *, nights_asked: float = math.inf
+) -> list[Demand]:
     """Bookings of a file of the "Hotel booking demand" shape, shifted by whole weeks so that their
-    arrivals fall into the season: years lie on top of each other, weekdays stay weekdays."""
+    arrivals fall into the season: years lie on top of each other, weekdays stay weekdays. Of more
+    than `nights_asked` nights that are not cancelled, so many are left, by chance."""
     weeks = timedelta(days=-(-days // 7) * 7)
     found = []
     for row in _rows(path):
@@ -107,8 +111,7 @@ def read(path: Path, dice: Random, first: date, days: int) -> list[Demand]:
             int(row["arrival_date_day_of_month"]),
         )
         monday = first - timedelta(days=first.weekday())
-        shift = (monday - arrived) // weeks * weeks + weeks
-        arrival = arrived + shift
+        arrival = monday + (arrived - monday) % weeks
         if arrival >= first + timedelta(days=days):
             continue
         status = row["reservation_status"]
@@ -124,13 +127,25 @@ def read(path: Path, dice: Random, first: date, days: int) -> list[Demand]:
                 cancelled_at=_cancelled(dice, booked_at, arrival, before) if cancelled else None,
                 no_show=status == "No-Show",
                 changes=int(row["booking_changes"]),
-                adults=min(int(row["adults"] or 0), 50),
-                children=min(int(float(row["children"] or 0)), 50),
+                adults=min(_number(row["adults"]), 50),
+                children=min(_number(row["children"]), 50),
                 nightly=max(round(float(row["adr"])), 0),
                 direct=row["distribution_channel"] == "Direct",
             )
         )
-    return sorted(found, key=lambda demand: demand.booked_at)
+    return sorted(_thinned(dice, found, nights_asked), key=lambda demand: demand.booked_at)
+
+
+def _number(text: str) -> int:
+    """Of a cell that may say "NA" or "NULL"."""
+    return 0 if text in ("", "NA", "NULL") else int(float(text))
+
+
+def _thinned(dice: Random, demands: list[Demand], nights: float) -> list[Demand]:
+    asked = sum(each.nights for each in demands if each.cancelled_at is None)
+    if asked <= nights:
+        return demands
+    return dice.sample(demands, round(len(demands) * nights / asked))
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, str]]:

@@ -184,7 +184,13 @@ class Season:
     def _demands(self, dice: Random) -> list[demand.Demand]:
         options = self.options
         if options.bookings is not None:
-            return demand.read(options.bookings, dice, options.first, options.days)
+            return demand.read(
+                options.bookings,
+                dice,
+                options.first,
+                options.days,
+                nights_asked=options.rooms * options.days * options.asked,
+            )
         return demand.drawn(
             dice,
             options.first,
