@@ -277,7 +277,6 @@ def _processing(house: House, bookings: Sequence[dict[str, Any]]) -> Iterator[di
             house.empty()
             house.furnish()
             _connect(house)
-            redis.Redis.from_url(house.redis_url).flushdb()  # jobs of events that are gone
             with house.app.app_context():
                 messages = [written(booking, turn) for booking in bookings[:count]]
                 for message in messages:
