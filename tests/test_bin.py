@@ -104,8 +104,8 @@ def test_a_missing_chromium_is_named_and_fails(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), "-m pytest -n 2 --dist loadgroup -m not faults"),
-        (("tests/web", "-x"), "-m pytest -n 2 --dist loadgroup -m not faults tests/web -x"),
+        ((), "-m pytest -n 2 --dist loadgroup -m not faults -n 3"),
+        (("tests/web", "-x"), "-m pytest -n 2 --dist loadgroup -m not faults -n 3 tests/web -x"),
         (("-m", "faults"), "-m pytest -n 2 --dist loadgroup -m faults"),
     ],
 )
