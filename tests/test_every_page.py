@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 import pytest
 from flask import Flask
 
-from app.services import users
 from tests import street
 from tests.conftest import Clock
 from tests.factories import make_user
 from tests.page_walk import AT_THE_GATE, NO_PAGE, SIGNED_IN, page_routes
+from tests.web.conftest import signed_in
 
 #: the same page, asked for from two places
 ONE_PAGE = [
@@ -89,9 +89,7 @@ def test_every_page_is_well_built(
 ) -> None:
     people = {role: make_user(role) for role in ("admin", "staff")}
     houses = street.build(app, people, clock, monkeypatch)
-    client = app.test_client()
-    with client.session_transaction() as session:
-        session["token"] = users.start_session(people["admin"].id, None, None)
+    client = signed_in(app, people["admin"])
     wrong: dict[str, object] = {}
     titles: dict[str, set[str]] = defaultdict(set)
     for addresses in SIGNED_IN.values():

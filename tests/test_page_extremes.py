@@ -10,11 +10,11 @@ import pytest
 from flask import Flask, Request
 from werkzeug.datastructures import ImmutableMultiDict
 
-from app.services import users
 from tests import street
 from tests.conftest import Clock
 from tests.factories import make_user
 from tests.page_walk import NO_PAGE, SIGNED_IN
+from tests.web.conftest import signed_in
 
 #: what no calendar, table or register may hold, and what only just fits
 WORDS = (
@@ -66,9 +66,7 @@ def test_no_word_in_an_address_breaks_a_page(
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     people = {role: make_user(role) for role in ("admin", "staff")}
     houses = street.build(app, people, clock, monkeypatch)
-    client = app.test_client()
-    with client.session_transaction() as session:
-        session["token"] = users.start_session(people["admin"].id, None, None)
+    client = signed_in(app, people["admin"])
     broken: dict[str, int] = {}
     everywhere: set[str] = set()
     asked = 0
