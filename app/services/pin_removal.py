@@ -32,9 +32,11 @@ from app.transaction import in_transaction, transaction
 
 log = structlog.get_logger(__name__)
 
-#: a removal whose delete was accepted is sent again after this long without proof; the reading
-#: of the lock has it sent sooner when the delete did not arrive
+#: a removal whose delete was accepted is sent again after this long without proof, then after half
+#: of the time it has lasted, at most after SELDOM: a lock that sleeps for days is not asked each
+#: hour of them. The reading of the lock has it sent sooner when the delete did not arrive
 AGAIN = timedelta(hours=1)
+SELDOM = timedelta(hours=12)
 #: how long a removal may fail before it stands among the failures, whatever the number of tries
 PATIENCE = timedelta(minutes=75)
 #: an order to create may still be on its way to the vendor
@@ -182,7 +184,8 @@ def _record_accepted(task: _Task, ref: str | None) -> None:
         if job.status == PinJobStatus.RUNNING:
             # Not done before the lock says so; the reading closes the order.
             job.status = PinJobStatus.SCHEDULED
-            job.next_attempt_at = now + AGAIN
+            asked = credential.revoke_requested_at or now
+            job.next_attempt_at = now + min(max((now - asked) / 2, AGAIN), SELDOM)
     log.info("pin_removal_sent", credential_id=str(task.credential_id), job_id=str(task.job_id))
 
 

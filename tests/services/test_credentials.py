@@ -486,6 +486,31 @@ def test_a_removal_waits_for_a_sleeping_lock_and_alarms(door: Door) -> None:
     assert _open_alerts() == []
 
 
+def test_a_lock_that_sleeps_for_days_is_asked_ever_more_seldom(door: Door) -> None:
+    stay = door.stay(check_in=door.clock.now + HOUR)
+    door.settle()
+    pin = door.digits(stay)
+    door.locks.sleep(door.lock.device_id)
+    door.change(stay, status="cancelled")
+    door.clock.move(seconds=1)
+    asked = door.clock.now
+    sent = []
+    for _ in range(3 * 24 * 6):
+        before = door.locks.calls["delete_pin"]
+        door.work()
+        sent += [door.clock.now - asked] * (door.locks.calls["delete_pin"] - before)
+        door.clock.move(minutes=10)
+    gaps = [later - sooner for sooner, later in itertools.pairwise(sent)]
+    assert gaps == sorted(gaps)
+    assert gaps[0] == HOUR
+    assert 12 * HOUR <= gaps[-1] <= 12 * HOUR + timedelta(minutes=10)
+    assert len(sent) <= 14  # and not 72
+    door.locks.wake(door.lock.device_id)
+    door.work()
+    assert door.view(stay).state == PinState.REVOKED
+    assert not door.opens(pin)
+
+
 def test_a_vanished_reservation_takes_its_pin_along(door: Door) -> None:
     """DECISIONS 2."""
     stay = door.stay(check_in=door.clock.now + HOUR)
