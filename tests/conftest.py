@@ -34,6 +34,12 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
 CHEAP_NOBODY = CHEAP.hash("nobody's")
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    one = getattr(session.config, "workerinput", None)
+    if one is not None:
+        thrift.share_the_rewriting(int(one["workerid"].removeprefix("gw")), one["workercount"])
+
+
 def pytest_collection_finish() -> None:
     """Everything that is ever imported has been."""
     thrift.leave_what_lasts_to_itself()
