@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from app.models import Reservation, User
@@ -77,6 +77,31 @@ def test_a_booking_is_sold_once_at_the_channel(
         page.reload()
     assert "Confirmed" in page.inner_text("#stay .head")
     assert stay().external_id == str(channel.booking.id)
+
+
+#: types into the field while the next answer is being put in place, and has not been settled
+TYPES_MEANWHILE = """([id, value]) => {
+  const type = () => {
+    const field = document.getElementById(id);
+    field.value = value;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  document.addEventListener("htmx:afterSwap", () => setTimeout(type, 5), { once: true });
+}"""
+
+
+@pytest.mark.parametrize("form", ["new", "edit"])
+def test_dates_that_change_while_an_answer_comes_are_asked_too(
+    desk: Desks, people: dict[str, User], clock: Clock, sold: Sold, form: str
+) -> None:
+    path = "/reservations/new" if form == "new" else f"/reservations/{book(sold.kind).id}/edit"
+    window = desk()
+    window.sign_in(people["staff"])
+    page = window.open(path)
+    page.evaluate(TYPES_MEANWHILE, ["in-check_out", (ARRIVES + timedelta(days=6)).isoformat()])
+    page.fill("#in-check_out", (ARRIVES + timedelta(days=3)).isoformat())
+    expect(page.locator("#in-check_out")).to_have_value((ARRIVES + timedelta(days=6)).isoformat())
+    expect(page.locator("#offer")).to_contain_text((ARRIVES + timedelta(days=5)).strftime("%-d %b"))
 
 
 def test_two_tabs_change_a_booking(

@@ -58,6 +58,26 @@ def test_two_people_on_the_board(
     expect(page.locator(f"#room-{dirty}")).to_contain_text("Available")
 
 
+def test_a_menu_is_in_its_place_in_the_instant_it_opens(
+    desk: Callable[..., Desk], people: dict[str, User], clock: Clock
+) -> None:
+    scene = rooms_of_a_day()
+    window = desk(viewport=PHONE)
+    page = window.sign_in(people["staff"])
+    page.goto(window.url + "/rooms")
+    inside = """room => {
+      const button = document.getElementById(`hk-${room}`);
+      button.scrollIntoView();
+      button.click();
+      const menu = button.parentElement.querySelector(".menu__pop").getBoundingClientRect();
+      return [button.parentElement.open, menu.left >= 0 && menu.right <= innerWidth,
+              document.documentElement.scrollWidth <= innerWidth];
+    }"""
+    for room in scene.rooms.values():
+        assert page.evaluate(inside, str(room.id)) == [True, True, True]
+        page.keyboard.press("Escape")
+
+
 def test_a_refusal_replaces_the_button(
     desk: Callable[..., Desk], people: dict[str, User], clock: Clock
 ) -> None:
