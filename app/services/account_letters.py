@@ -7,6 +7,7 @@ sending and recording: the letter is then sent once more under the same id.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -17,10 +18,14 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from app import clock
 from app.domain.retries import RetryPolicy
+from app.errors import Conflict
 from app.integrations.notify import NotSent, email
 from app.models import AccountLetter, User
+from app.models.columns import among
 from app.queue import client as queue
 from app.runtime import settings
+from app.services import audit
+from app.services.audit import Actor
 from app.services.leases import EARLY
 from app.transaction import in_transaction, transaction
 
@@ -92,6 +97,55 @@ def send_due() -> int:
         _record(task, error)
         sent += error is None
     return sent
+
+
+def undelivered(user_id: UUID) -> list[AccountLetter]:
+    """Letters to one person that did not arrive at the first try, the oldest first: `failed` ones,
+    and `pending` ones that are tried again by themselves."""
+    with transaction() as session:
+        rows = session.scalars(
+            select(AccountLetter)
+            .where(AccountLetter.user_id == user_id, AccountLetter.last_error.is_not(None))
+            .order_by(AccountLetter.created_at, AccountLetter.id)
+        )
+        return list(rows)
+
+
+def failed(user_ids: Iterable[UUID]) -> set[UUID]:
+    """Who of these has not been told of a change, all tries being spent."""
+    with transaction() as session:
+        rows = session.scalars(
+            select(AccountLetter.user_id)
+            .where(among(AccountLetter.user_id, user_ids), AccountLetter.status == "failed")
+            .distinct()
+        )
+        return set(rows)
+
+
+def send_again(user_id: UUID, *, actor: Actor) -> int:
+    """Have the letters to one person tried anew from the first try; how many. One that a worker is
+    sending is left to it. Raises Conflict when there is none, or no mail server (SMTP_URL)."""
+    if settings().smtp_url is None:
+        raise Conflict("no mail server is configured")
+    now = clock.utcnow()
+    with transaction() as session:
+        ids = session.scalars(
+            update(AccountLetter)
+            .where(
+                AccountLetter.user_id == user_id,
+                AccountLetter.last_error.is_not(None),
+                or_(AccountLetter.lease_until.is_(None), AccountLetter.lease_until < now),
+            )
+            .values(status="pending", attempts=0, next_attempt_at=now, lease_until=None)
+            .returning(AccountLetter.id)
+        ).all()
+        if not ids:
+            raise Conflict("every letter to this person was sent")
+        audit.record(
+            session, actor, "send_letters_again", "user", user_id, after={"letters": len(ids)}
+        )
+        queue.enqueue(JOB)
+    return len(ids)
 
 
 def queue_due(now: datetime) -> int:

@@ -275,5 +275,7 @@ TROUBLES = (
     N_("the webhook's receiver answered %(code)s"),
     N_("no webhook is configured any more"),
     N_("the process that was sending it ended; it may have arrived"),
+    N_("the processes that were sending it ended; it may have arrived"),
+    N_("no mail server is configured any more"),
 )
 _TROUBLES = Sentences(TROUBLES)

@@ -74,6 +74,7 @@ DEEDS: dict[str, tuple[str, Any]] = {
     "invite": ("user", _l("User invited")),
     "withdraw_invitation": ("user", _l("Invitation withdrawn")),
     "resend_invitation": ("user", _l("User invited")),
+    "send_letters_again": ("user", _l("Letters sent again")),
     "accept_invitation": ("user", _l("Invitation accepted")),
     "reset_link": ("key", _l("Password link made")),
     "reset_password": ("key", _l("Password reset")),

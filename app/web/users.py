@@ -11,7 +11,9 @@ from flask_babel import lazy_gettext as _l
 
 from app.errors import Conflict, Forbidden, Invalid
 from app.models import User
+from app.runtime import settings
 from app.services import (
+    account_letters,
     list_args,
     second_factor,
     user_changes,
@@ -24,7 +26,7 @@ from app.services import (
 from app.services.inputs import parse
 from app.services.user_changes import UserChanges
 from app.services.user_links import Invitation, Link
-from app.web import languages, navigation
+from app.web import alert_wording, languages, navigation
 from app.web import settings as settings_page
 from app.web.dates import gettext as _
 from app.web.devices import device
@@ -57,6 +59,14 @@ QUESTIONS = {
         _l("Remove the second factor of %(name)s?"), _l("Remove second factor"), "second-factor"
     ),
 }
+#: what a letter to the person is about
+CHANGES = {
+    "password": _l("Password changed"),
+    "factor_on": _l("Second factor switched on"),
+    "factor_off": _l("Second factor switched off"),
+    "recovery_codes": _l("New recovery codes"),
+    "role": _l("Role changed"),
+}
 #: what the form of a person changes
 _CHANGED = ("name", "role")
 
@@ -74,6 +84,7 @@ def people() -> ResponseReturnValue:
         page=page,
         q=list_args.word(request.args, "q"),
         is_on=second_factor.is_on,
+        untold=account_letters.failed(user.id for user in page.items),
         zone=navigation.timezone(),
     )
 
@@ -218,6 +229,18 @@ def end_user_sessions(user_id: UUID) -> ResponseReturnValue:
     return _back(user_id, _("Signed out everywhere"))
 
 
+@_settings.post("/users/<uuid:user_id>/letters/send-again")
+@role_required("admin")
+def send_letters_again(user_id: UUID) -> ResponseReturnValue:
+    """Try once more to tell the person what was changed."""
+    try:
+        account_letters.send_again(user_id, actor=current_actor())
+    except Conflict:
+        # Sent meanwhile, in another tab or by itself: the page says how it is.
+        return done(url_for(".show_user", user_id=user_id), leave=True)
+    return _back(user_id, _("Being sent. What does not arrive stands here again."))
+
+
 def _get(user_id: UUID) -> User:
     return users.known(user_id)
 
@@ -242,6 +265,10 @@ def _person(user: User, form: Form | None = None, status: int = 200) -> Response
         browsers=[(row, user_sessions.is_of(row, token)) for row in rows],
         device=device,
         is_on=second_factor.is_on(user),
+        letters=account_letters.undelivered(user.id),
+        changed=CHANGES,
+        trouble=alert_wording.trouble,
+        can_mail=settings().smtp_url is not None,
         is_me=user.id == require_user().id,
         saved="saved" in request.args,
         zone=navigation.timezone(),

@@ -12,10 +12,10 @@ import pyotp
 import pytest
 from flask import Flask
 
-from app.errors import Invalid
+from app.errors import Conflict, Invalid
 from app.integrations.notify import NotSent, email
 from app.jobs import letters
-from app.models import AccountLetter, User
+from app.models import AccountLetter, AuditEntry, User
 from app.models.account_letters import ACCOUNT_CHANGES
 from app.runtime import secret_vault
 from app.services import (
@@ -236,6 +236,66 @@ def test_a_mail_server_that_is_away_is_tried_again_for_a_day(
     users.set_password(user.email, PASSWORD)
     assert account_letters.send_due() == 1
     assert [each.status for each in waiting()] == ["failed"]
+
+
+def test_what_failed_is_sent_again_when_somebody_says_so(
+    app: Flask, clock: Clock, post_office: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, other = make_user("staff"), make_user("staff")
+    known = app.extensions["settings"]
+    monkeypatch.setitem(app.extensions, "settings", replace(known, smtp_url="smtp://127.0.0.1:1"))
+    users.set_password(ana.email, NEW)
+    assert account_letters.undelivered(ana.id) == []  # nothing has gone wrong so far
+    account_letters.send_due()
+    (late,) = account_letters.undelivered(ana.id)
+    assert (late.status, late.attempts) == ("pending", 1)
+    assert account_letters.failed([ana.id, other.id]) == set()
+    for _ in range(account_letters.RETRIES.attempts):
+        clock.move(days=1)
+        account_letters.send_due()
+    assert account_letters.failed([ana.id, other.id]) == {ana.id}
+    assert account_letters.failed([]) == set()
+    with pytest.raises(Conflict, match="was sent"):
+        account_letters.send_again(other.id, actor=BOSS)
+
+    monkeypatch.setitem(app.extensions, "settings", known)
+    assert account_letters.send_again(ana.id, actor=BOSS) == 1
+    (again,) = account_letters.undelivered(ana.id)  # its reason stands until it has arrived
+    assert (again.status, again.attempts) == ("pending", 0)
+    assert account_letters.send_due() == 1
+    assert account_letters.undelivered(ana.id) == []
+    assert post_office.recipients == [[ana.email]]
+    with pytest.raises(Conflict, match="was sent"):
+        account_letters.send_again(ana.id, actor=BOSS)
+    with transaction() as session:
+        entry = session.query(AuditEntry).filter_by(action="send_letters_again").one()
+    assert (entry.actor, entry.entity_id, entry.after) == (BOSS.label, str(ana.id), {"letters": 1})
+
+
+def test_a_letter_in_somebodys_hands_is_left_to_them(app: Flask, clock: Clock) -> None:
+    user = make_user("staff")
+    users.set_password(user.email, NEW)
+    with transaction() as session:
+        (letter,) = session.query(AccountLetter).all()
+        letter.last_error = "the mail server cannot be reached (TimeoutError)"
+        letter.lease_until = clock.now + timedelta(minutes=1)
+    with pytest.raises(Conflict):
+        account_letters.send_again(user.id, actor=BOSS)
+    clock.move(minutes=2)  # whoever held it has died
+    assert account_letters.send_again(user.id, actor=BOSS) == 1
+
+
+def test_without_a_mail_server_nothing_is_sent_again(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = make_user("staff")
+    with transaction() as session:
+        session.add(AccountLetter(user_id=user.id, change="role", status="failed", last_error="x"))
+    settings = replace(app.extensions["settings"], smtp_url=None)
+    monkeypatch.setitem(app.extensions, "settings", settings)
+    with pytest.raises(Conflict, match="no mail server"):
+        account_letters.send_again(user.id, actor=BOSS)
+    assert account_letters.failed([user.id]) == {user.id}
 
 
 def test_a_process_that_dies_while_sending_loses_nothing(

@@ -17,8 +17,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from app.models import AuditEntry, User, UserSession
-from app.services import user_links, users
+from app.models import AccountLetter, AuditEntry, User, UserSession
+from app.services import account_letters, user_links, users
 from app.services.audit import Actor
 from app.services.user_links import Invitation
 from app.transaction import transaction
@@ -384,3 +384,62 @@ def test_a_letter_is_written_in_the_language_of_whoever_gets_it(
     (letter,) = letters
     read = message_from_bytes(letter, policy=policy.default)
     assert read["Subject"] == "Escolha uma nova senha para o Turnkey"
+
+
+def test_whoever_was_not_told_stands_out_and_is_told_again(
+    app: Flask,
+    admin: FlaskClient,
+    people: dict[str, User],
+    letters: list[bytes],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    davi = people["staff"]
+    here = f"/settings/users/{davi.id}"
+    known = app.extensions["settings"]
+    monkeypatch.setitem(app.extensions, "settings", replace(known, smtp_url="smtp://127.0.0.1:1"))
+    press(admin, here, name="Davi Reis", role="admin")
+    assert "did not reach" not in said_on(admin.get(here))
+    account_letters.send_due()
+    page = said_on(admin.get(here))
+    assert "An e-mail about a change did not reach Davi Reis" in page
+    assert "the mail server cannot be reached (ConnectionRefusedError)" in page
+    assert "Tried again at" in page
+    assert "Not told" not in said_on(admin.get("/settings/users"))
+    for _ in range(account_letters.RETRIES.attempts):
+        clock.move(days=1)
+        account_letters.send_due()
+    page = said_on(admin.get(here))
+    assert "Role changed, " in page
+    assert "No further try is made by itself." in page
+    assert "Tried again at" not in page
+    assert "Not told" in said_on(admin.get("/settings/users"))
+
+    monkeypatch.setitem(app.extensions, "settings", known)
+    press(admin, f"{here}/letters/send-again")
+    assert "Being sent." in said_on(admin.get(here))
+    account_letters.send_due()
+    assert len(letters) == 1
+    page = admin.get(here)
+    assert "did not reach" not in said_on(page)
+    assert "send-again" not in page.text
+    # From a page that was open meanwhile: nothing is left to send, and nothing is said.
+    answer = press(admin, f"{here}/letters/send-again")
+    assert answer.status_code == 303
+    assert len(letters) == 1
+
+
+def test_without_a_mail_server_there_is_no_button(
+    admin: FlaskClient, people: dict[str, User]
+) -> None:
+    with transaction() as session:
+        row = AccountLetter(
+            user_id=people["staff"].id,
+            change="password",
+            status="failed",
+            last_error="no mail server is configured any more",
+        )
+        session.add(row)
+    page = admin.get(f"/settings/users/{people['staff'].id}")
+    assert "no mail server is configured any more" in said_on(page)
+    assert "send-again" not in page.text
