@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
+#: what a theme can violate
+COLOURS = ["color-contrast", "link-in-text-block"]
+
+#: waits until what has changed is drawn
+DRAWN = """async () => {
+    for (let frame = 0; frame < 4; frame++) await new Promise(requestAnimationFrame);
+}"""
+
+
 def findings(page: Page, within: str | None = None) -> list[str]:
     """Each violated rule with the first element it was found on; `within` one part of the page."""
+    return _violations(page, within, {"type": "tag", "values": RULES})
+
+
+def findings_in(page: Page, theme: Literal["light", "dark"]) -> list[str]:
+    """What the colours of the page violate in that theme; the page's own theme is given back."""
+    before: Literal["light", "dark"] = "dark" if theme == "light" else "light"
+    page.emulate_media(reduced_motion="reduce")  # colours change at once, there and back
+    page.emulate_media(color_scheme=theme)
+    page.evaluate(DRAWN)
+    found = _violations(page, None, {"type": "rule", "values": COLOURS})
+    page.emulate_media(color_scheme=before)
+    page.emulate_media(reduced_motion="null")
+    return [f"{theme}, {each}" for each in found]
+
+
+def _violations(page: Page, within: str | None, only: dict[str, Any]) -> list[str]:
     # Only what is wrong is worked out in full: half the time, and the same findings.
-    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+    options = {"runOnly": only, "resultTypes": ["violations"]}
     results = Axe().run(page, context=within, options=options)
     return [
         f"{found['id']}: {found['nodes'][0]['html'][:160]}"

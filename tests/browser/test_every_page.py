@@ -1,5 +1,6 @@
 """Every page of tests/page_walk.py as axe-core and a hand see it: wide and light in English, on a
-phone in the dark and in Portuguese; with dialogs and menus open, empty, refused and broken."""
+phone in the dark and in Portuguese, the colours of the other theme at each size as well; with
+dialogs and menus open, empty, refused and broken."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from playwright.sync_api import Page, expect
 from app.models import User
 from app.web import error_pages
 from tests import street
-from tests.browser.axe import findings
+from tests.browser.axe import findings, findings_in
 from tests.browser.conftest import PHONE, WIDE, Desk
 from tests.browser.looks import sideways, too_wide, with_few_colours, with_more_space
 from tests.conftest import Clock
@@ -57,9 +58,10 @@ def look(window: Desk, narrow: bool) -> list[str]:
     if sideways(page) > 0:
         found.append(f"{sideways(page)} px too wide")
     if narrow:
-        return found + too_wide(page, 320)
+        return found + too_wide(page, 320) + findings_in(page, "light")
     # 680 of 1360 px is a zoom of 200 %
-    return found + too_wide(page, 680) + with_more_space(page) + with_few_colours(page)
+    found += too_wide(page, 680) + with_more_space(page) + with_few_colours(page)
+    return found + findings_in(page, "dark")
 
 
 def walk(window: Desk, houses: Street, addresses: list[str]) -> dict[str, list[str]]:
