@@ -30,6 +30,8 @@ SIMULATED = (
     "Housekeeping touches nine of ten doors of the day's arrivals before 13:00, and guests "
     "theirs in the evening; between touches, half of the locks sleep.",
     "Guests are shown a PIN as the product has it; its pages and mails are not in the play.",
+    "Nobody answers alerts, failed bookings or discrepancies: what a clerk would mend with a "
+    "button stays as it is, and whoever comes for it stands there.",
     "Runs, discrepancies and events are counted as they stand on record at the end: a run goes "
     "after two weeks, as in life (retention); how many were played stands among the jobs.",
 )
