@@ -33,6 +33,7 @@ class Reservation(Stamped, Base):
     room_type_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("room_types.id", ondelete="RESTRICT")
     )
+    given_room_id: Mapped[UUID | None]  # the room that we chose for it; compared, never followed
     source: Mapped[str]
     channel: Mapped[str | None]  # where external_id is known; None for a direct one not delivered
     external_id: Mapped[str | None]

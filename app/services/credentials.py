@@ -177,7 +177,8 @@ def reveal(reservation_id: UUID, *, actor: Actor) -> Revealed:
     """
     now = clock.utcnow()
     with transaction() as session:
-        reservation = session.get(Reservation, reservation_id)
+        # Shared: as long as its PIN is being shown, nobody moves the stay to another room.
+        reservation = session.get(Reservation, reservation_id, with_for_update={"read": True})
         if reservation is None:
             raise NotFound("No such reservation.")
         credential = session.scalars(

@@ -2,12 +2,13 @@
 
 A channel may sell a kind of room and name none (DECISIONS 18). Whoever gives rooms away locks the
 room type first, then the stays, then the rooms by id, and finds out what is free after that: no
-two stays are given the same room.
+two stays are given the same room. Where no room is free on all nights of a stay, others that were
+given theirs by us move, if that helps (`room_shuffle`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -29,9 +30,18 @@ from app.models import (
     RoomType,
 )
 from app.models.columns import among
-from app.services import alerts, audit, pin_plan, reservation_copies, room_occupancy, room_status
+from app.services import (
+    alerts,
+    audit,
+    pin_plan,
+    reservation_copies,
+    room_occupancy,
+    room_shuffle,
+    room_status,
+)
 from app.services.audit import SYSTEM, Actor
-from app.services.room_occupancy import TAKING, Nights
+from app.services.room_occupancy import TAKING, Nights, Unit
+from app.services.room_shuffle import Moves, nights_of
 from app.transaction import transaction
 
 log = structlog.get_logger(__name__)
@@ -136,7 +146,7 @@ def place_known_units(session: Session, channel_property_id: UUID, external_id: 
     ).all()
     placed: list[Reservation] = []
     taken: list[Nights] = []
-    wanted = [(stay.id, room.id, _nights(stay)) for stay in stays]
+    wanted = [(stay.id, room.id, nights_of(stay)) for stay in stays]
     busy = room_occupancy.busy(session, wanted)
     for stay, (_, _, nights) in zip(stays, wanted, strict=True):
         if stay.id not in busy and not any(nights.meets(other) for other in taken):
@@ -207,21 +217,47 @@ def _give(
     """Give each stay the best free room of the type, where there is one; who got one."""
     first = min(stay.check_in_on for stay in stays)
     last = max(stay.check_out_on for stay in stays)
+    movers = room_shuffle.movable(session, room_type.id, first, last, clock.utcnow())
+    spans = [(stay.check_in_on, stay.check_out_on) for stay in (*stays, *movers)]
+    first, last = min(begin for begin, _ in spans), max(end for _, end in spans)
     units = room_occupancy.units(session, room_type.id, first, last, lock=True)
-    meant = _meant(session, stays)
-    given = []
+    meant = _meant(session, (*stays, *movers))
+    movers = [stay for stay in movers if meant.get(stay.id) != stay.accommodation_id]
+    given: list[Reservation] = []
+    left: set[UUID] = set()
     for stay in stays:
-        nights = _nights(stay)
+        nights = nights_of(stay)
         free = [unit for unit in units if unit.is_free(nights)]
+        if not free and (place := room_shuffle.make_place(units, movers, nights)) is not None:
+            given += _make_way(session, place, actor, left)
+            free = [place[0]]
         if not free:
             continue
         wish = meant.get(stay.id)
         best = min(free, key=lambda unit: (unit.id != wish, *unit.rank(nights)))
         room_occupancy.place(best, nights)
         _move_in(session, stay, best.id, best.name, room_type.id, actor)
+        if actor is SYSTEM and best.id != wish:
+            stay.given_room_id = best.id
         given.append(stay)
-    _settle(session, given, actor)
-    return [stay.id for stay in given]
+    _settle(session, given, actor, left)
+    return [stay.id for stay in stays if stay.accommodation_id is not None]
+
+
+def _make_way(
+    session: Session, place: tuple[Unit, Moves], actor: Actor, left: set[UUID]
+) -> list[Reservation]:
+    """Move the stays that are in the way; who they are. Their rooms are added to `left`."""
+    unit, moves = place
+    for stay, to in moves:
+        nights = nights_of(stay)
+        room_occupancy.clear(unit, nights)
+        room_occupancy.place(to, nights)
+        _move_in(session, stay, to.id, to.name, stay.room_type_id, actor)
+        stay.given_room_id = to.id
+    left.add(unit.id)
+    log.info("rooms_shuffled", moved=[str(stay.id) for stay, _ in moves], freed=str(unit.id))
+    return [stay for stay, _ in moves]
 
 
 def _meant(session: Session, stays: Sequence[Reservation]) -> dict[UUID, UUID]:
@@ -253,10 +289,6 @@ def _meant(session: Session, stays: Sequence[Reservation]) -> dict[UUID, UUID]:
     return {stay: room for stay, room in found.items() if room is not None}
 
 
-def _nights(stay: Reservation) -> Nights:
-    return Nights(stay.check_in_on, stay.check_out_on, stay.check_in_at, stay.check_out_at)
-
-
 def _move_in(
     session: Session,
     stay: Reservation,
@@ -265,25 +297,29 @@ def _move_in(
     room_type_id: UUID | None,
     actor: Actor,
 ) -> None:
+    before = {"accommodation_id": stay.accommodation_id and str(stay.accommodation_id)}
     stay.accommodation_id = room_id
     stay.room_type_id = room_type_id or stay.room_type_id
     stay.version += 1
     words = ("guest_name", "guest_email", "guest_phone", "external_id", "external_code")
     said = {name: getattr(stay, name) for name in (*words, "partner_ref")}
     stay.search_text = reservation_copies.search_text(said, room_name)
-    before, after = {"accommodation_id": None}, {"accommodation_id": str(room_id)}
+    after = {"accommodation_id": str(room_id)}
     audit.record(session, actor, "update", "reservation", stay.id, before, after)
 
 
-def _settle(session: Session, stays: Sequence[Reservation], actor: Actor) -> None:
-    """What follows from new rooms: PINs, the rooms' status, and no alert any more."""
+def _settle(
+    session: Session, stays: Sequence[Reservation], actor: Actor, left: Collection[UUID] = ()
+) -> None:
+    """What follows from new rooms, and from those that were `left`: PINs, the rooms' status, and no
+    alert any more."""
     if not stays:
         return
     session.flush()
-    ids = [stay.id for stay in stays]
+    ids = list({stay.id for stay in stays})
     alerts.resolve(session, "pin_late", *(f"{SUBJECT}{id_}" for id_ in ids))
-    pin_plan.plan(session, reservations=ids)
-    room_status.follow(session, reservations=ids, actor=actor.label)
+    pin_plan.plan(session, reservations=ids, accommodations=left)
+    room_status.follow(session, reservations=ids, rooms=left, actor=actor.label)
     log.info("rooms_assigned", reservations=[str(id_) for id_ in ids])
 
 

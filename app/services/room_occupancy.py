@@ -173,6 +173,11 @@ def place(unit: Unit, nights: Nights) -> None:
     insort(unit.taken, nights, key=lambda each: each.first)
 
 
+def clear(unit: Unit, nights: Nights) -> None:
+    """Note that a stay has left the room."""
+    unit.taken.remove(nights)
+
+
 def _taken(
     session: Session, rooms: Collection[UUID], first: date, last: date
 ) -> tuple[dict[UUID, list[Nights]], set[UUID]]:
