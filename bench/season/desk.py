@@ -1,4 +1,4 @@
-"""The front desk: one clerk with a browserless account, working through the JSON API."""
+"""The front desk: a clerk and a manager with browserless accounts, working through the JSON API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.models import Reservation
 from app.sandbox import demo_guests
 from app.transaction import transaction
 from bench.season.ledger import Stay
-from bench.season.premises import DESK_EMAIL, DESK_PASSWORD, Premises
+from bench.season.premises import DESK_EMAIL, DESK_PASSWORD, MANAGER_EMAIL, Premises
 
 
 class Desk:
@@ -26,7 +26,8 @@ class Desk:
         self.client, self.premises, self.stir = client, premises, stir
         self.answers: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
-        self._token = ""
+        self.refusal = ""  # of the last call; empty when it was not refused
+        self._tokens: dict[str, str] = {}
 
     def find(self, stay: Stay) -> Reservation | None:
         """The product's row of a booking, by the channel's number."""
@@ -81,6 +82,7 @@ class Desk:
         """Whether the guest could be checked in; one who cannot has nowhere to stay here."""
         row = self.find(stay)
         if row is None:
+            self.refusal = "not known"
             self.refusals["check in: not known"] += 1
             return False
         return self._did("check in", "post", f"/reservations/{row.id}/check-in", {})
@@ -97,36 +99,44 @@ class Desk:
         room = next(room for room in self.premises.rooms if room.device_id == door)
         self._did("clean", "patch", f"/rooms/{room.id}", {"housekeeping": "clean"})
 
+    def retry_deliveries(self) -> None:
+        """Have what was given up on its way to a channel tried again, all at once."""
+        wanted = {"filter": {"direction": "outbound", "status": "failed"}}
+        path = "/events/batch-retry"
+        self._call("retry deliveries", "post", path, wanted, who=MANAGER_EMAIL)
+
     def _did(self, what: str, method: str, path: str, body: Any = None) -> bool:
         return self._call(what, method, path, body).status_code < 300
 
-    def _call(self, what: str, method: str, path: str, body: Any = None) -> TestResponse:
-        answer = self._send(method, path, body)
+    def _call(
+        self, what: str, method: str, path: str, body: Any = None, *, who: str = DESK_EMAIL
+    ) -> TestResponse:
+        answer = self._send(method, path, body, who)
         if answer.status_code == 401:
-            self._sign_in()
-            answer = self._send(method, path, body)
+            self._sign_in(who)
+            answer = self._send(method, path, body, who)
+        self.refusal = ""
         self.answers[f"{what}: {answer.status_code}"] += 1
         if answer.status_code >= 400:
             said = answer.get_json(silent=True) or {}
             reasons = [error["message"] for error in said.get("errors", ())] or [
                 said.get("detail") or said.get("title") or "?"
             ]
-            self.refusals[f"{what}: {answer.status_code} {_plain(reasons[0])}"] += 1
+            self.refusal = _plain(reasons[0])
+            self.refusals[f"{what}: {answer.status_code} {self.refusal}"] += 1
         self.stir()
         return answer
 
-    def _send(self, method: str, path: str, body: Any) -> TestResponse:
-        call = getattr(self.client, method)
+    def _send(self, method: str, path: str, body: Any, who: str) -> TestResponse:
+        call, token = getattr(self.client, method), self._tokens.get(who, "")
         answer: TestResponse = call(
-            f"/api/admin{path}", json=body, headers={"Authorization": f"Bearer {self._token}"}
+            f"/api/admin{path}", json=body, headers={"Authorization": f"Bearer {token}"}
         )
         return answer
 
-    def _sign_in(self) -> None:
-        answer = self.client.post(
-            "/api/auth/token", json={"email": DESK_EMAIL, "password": DESK_PASSWORD}
-        )
-        self._token = (answer.get_json(silent=True) or {}).get("access_token", "")
+    def _sign_in(self, who: str) -> None:
+        answer = self.client.post("/api/auth/token", json={"email": who, "password": DESK_PASSWORD})
+        self._tokens[who] = (answer.get_json(silent=True) or {}).get("access_token", "")
 
 
 def _plain(reason: str) -> str:

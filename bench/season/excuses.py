@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 REACH = timedelta(minutes=12)
 #: after this long without a message a reconciliation has asked, if the channel answers
 ASKED = {"stays": timedelta(minutes=36), "beds24": timedelta(minutes=21)}
+#: a sale that its channel did not take is sent again within this time, unless it is night
+ANSWERED = timedelta(hours=3)
 WORDS = {
     "offline": "its lock was offline",
     "sleeping": "its lock slept, and nobody touched it",
@@ -118,9 +120,15 @@ class Excuses:
             return False
         if (row.check_in_on, row.check_out_on) != (stay.arrival, stay.departure):
             return False
+        if row.status == "failed":  # sold at the desk, and not taken by its channel
+            return False
         return row.accommodation_id == stay.room.id or stay.room.sold.startswith("beds24 without")
 
     def _channel(self, stay: Stay, now: datetime) -> str:
+        if stay.channel == "direct":
+            since = max(stay.ready_at, now - ANSWERED)
+            if wrong := self.trouble.during("beds24", since, now):
+                return f"beds24, which had to take it, did not answer well ({wrong[0].kind})"
         wrong = self.trouble.during(stay.channel, stay.ready_at, now)
         if wrong:
             return f"{stay.channel} answered wrongly or not at all ({wrong[0].kind})"

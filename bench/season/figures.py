@@ -94,6 +94,7 @@ def collect(season: Season) -> dict[str, Any]:
         "pins": _pins(season, stays),
         "judged": dict(judge.counts),
         "causes": {name: dict(found.most_common()) for name, found in judge.causes.items()},
+        "locked_out": _locked_out(stays),
         "breaches": _breaches(season),
         "once_at_each_side": _once(season, stays),
         "consistency": [
@@ -177,6 +178,22 @@ def _pins(season: Season, stays: Sequence[Stay]) -> dict[str, Any]:
         "failed_causes": dict(Counter(stay.excuse for stay in failed).most_common()),
         "not_looked_at_before_arrival": len(met) - len(on_time) - len(late) - len(failed),
     }
+
+
+def _locked_out(stays: Sequence[Stay]) -> list[dict[str, Any]]:
+    """Everybody who stood before a locked door, one by one."""
+    return [
+        {
+            "at": stay.arrived_at.isoformat() if stay.arrived_at else "",
+            "stay": stay.number,
+            "channel": stay.channel,
+            "room": stay.room.sold,
+            "cause": stay.excuse,
+            "desk": stay.refused,
+        }
+        for stay in stays
+        if stay.guest_met == "stayed shut"
+    ]
 
 
 def _breaches(season: Season) -> list[dict[str, Any]]:

@@ -258,6 +258,7 @@ class Guests:
         self.judge.meet(stay)
         if stay.rival or not self.desk.check_in(stay):
             stay.over = True
+            stay.refused = "" if stay.rival else self.desk.refusal
             self.counts["sent elsewhere"] += 1
             return
         self.counts["arrived"] += 1

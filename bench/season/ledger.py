@@ -40,6 +40,7 @@ class Stay:
     opened_at: datetime | None = None
     excuse: str = ""
     guest_met: str = ""  # how the door answered the guest
+    refused: str = ""  # why the desk could not check them in
 
     @property
     def known(self) -> bool:

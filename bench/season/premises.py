@@ -30,6 +30,8 @@ LEAD, GRACE, PRELOAD = timedelta(hours=2), timedelta(hours=24), timedelta(hours=
 CHECK_IN, CHECK_OUT = time(15), time(11)
 BEDS24_HOUSE, FIRST_KIND = 51_001, 610_001
 DESK_EMAIL, DESK_PASSWORD = "desk@season.example", "a season of open doors"
+#: answers deliveries that were given up
+MANAGER_EMAIL = "manager@season.example"
 #: rooms of one kind
 KIND_SIZE = 12
 #: of ten kinds, so many are sold at Stays, at Beds24 by the unit, and there by the kind alone
@@ -168,6 +170,7 @@ def furnish(premises: Premises) -> None:
     """Register the house in the product, through its services; connect Beds24, make the desk."""
     place = premises.place
     users.create(DESK_EMAIL, DESK_PASSWORD, "staff")
+    users.create(MANAGER_EMAIL, DESK_PASSWORD, "admin")
     with transaction():
         house = properties.create(
             properties.NewProperty(

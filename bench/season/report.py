@@ -30,8 +30,9 @@ SIMULATED = (
     "Housekeeping touches nine of ten doors of the day's arrivals before 13:00, and guests "
     "theirs in the evening; between touches, half of the locks sleep.",
     "Guests are shown a PIN as the product has it; its pages and mails are not in the play.",
-    "Nobody answers alerts, failed bookings or discrepancies: what a clerk would mend with a "
-    "button stays as it is, and whoever comes for it stands there.",
+    "Nobody answers alerts or discrepancies: what a clerk would mend with a button stays as it "
+    "is, and whoever comes for it stands there. Only what was given up on its way to a channel is "
+    "tried again, each hour from 8 to 22.",
     "Runs, discrepancies and events are counted as they stand on record at the end: a run goes "
     "after two weeks, as in life (retention); how many were played stands among the jobs.",
 )
@@ -142,6 +143,11 @@ def markdown(figures: Figures) -> str:
     ]
     if others:
         lines += _table(("Also", "Cause", "How many"), others)
+    if figures.get("locked_out"):
+        lines += _table(
+            ("Before a locked door", "Stay", "Sold by", "Room", "Cause", "The desk said"),
+            [tuple(each.values()) for each in figures["locked_out"]],
+        )
     if figures["breaches"]:
         lines += ["### What must not happen, and did", ""]
         lines += _table(

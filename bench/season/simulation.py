@@ -222,6 +222,10 @@ class Season:
         hours = int((self.end - self.start) / ONE_HOUR)
         for hour in range(1, hours):
             self.plan(self.start + hour * ONE_HOUR, self.judge.strangers)
+        for day in range(self.options.days + 1):
+            for hour in range(8, 23):
+                at = self.premises.local(self.options.first + timedelta(days=day), hour + 0.05)
+                self.plan(at, self.desk.retry_deliveries)
         if self.options.with_faults:
             doors = [room.device_id for room in self.premises.rooms]
             self.trouble.arrange(
