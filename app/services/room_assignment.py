@@ -297,15 +297,17 @@ def _move_in(
     room_type_id: UUID | None,
     actor: Actor,
 ) -> None:
-    before = {"accommodation_id": stay.accommodation_id and str(stay.accommodation_id)}
+    had = stay.accommodation_id
     stay.accommodation_id = room_id
     stay.room_type_id = room_type_id or stay.room_type_id
     stay.version += 1
     words = ("guest_name", "guest_email", "guest_phone", "external_id", "external_code")
     said = {name: getattr(stay, name) for name in (*words, "partner_ref")}
     stay.search_text = reservation_copies.search_text(said, room_name)
+    before = {"accommodation_id": None if had is None else str(had)}
     after = {"accommodation_id": str(room_id)}
-    audit.record(session, actor, "update", "reservation", stay.id, before, after)
+    deed = "update" if had is None else "move"
+    audit.record(session, actor, deed, "reservation", stay.id, before, after)
 
 
 def _settle(

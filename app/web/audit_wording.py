@@ -31,6 +31,7 @@ DEEDS: dict[str, tuple[str, Any]] = {
     "credential remove": ("ban", _l("PIN removed from the lock")),
     "reservation create": ("plus", _l("Booking made")),
     "reservation update": ("today", _l("Booking changed")),
+    "reservation move": ("rooms", _l("Moved to another room, to make place")),
     "reservation confirm": ("okc", _l("Confirmed by the channel")),
     "reservation fail": ("alert", _l("Not accepted by the channel")),
     "reservation cancel": ("ban", _l("Booking cancelled")),

@@ -21,6 +21,7 @@ ACTIONS = {
     "reprocess": _l("New PIN ordered"),
     "revoke": _l("PIN revoked"),
     "update": _l("Booking changed"),
+    "move": _l("Moved to another room, to make place"),
     "create": _l("Booking made"),
     "confirm": _l("Confirmed by the channel"),
     "fail": _l("Not accepted by the channel"),

@@ -140,8 +140,9 @@ class TestMovesWhoKnowsNothing:
                 unit.id: unit.status for unit in session.scalars(select(Accommodation)).all()
             }
         moved = entries[-1]
-        assert (moved.actor, moved.before, moved.after) == (
+        assert (moved.actor, moved.action, moved.before, moved.after) == (
             "system",
+            "move",
             {"accommodation_id": str(empty.id)},
             {"accommodation_id": str(taken.id)},
         )
