@@ -135,7 +135,7 @@ SHOWN = {
     "GET discrepancies.index": (NAME, "the name on each side"),
     "GET events.ask_replay": (NAME, "whose booking it is about"),
     "GET events.index": (NAME, "whose booking it is about"),
-    "GET events.show": (('e-mail', 'name'), "whose booking it is about"),
+    "GET events.show": (ALL, "whose booking it is about, and what a channel put in a wrong field"),
     "GET holds.ask_release": (NAME, "for whom"),
     "GET reservations.ask_cancel": (NAME, "the stay"),
     "GET reservations.ask_check_in": (NAME, "the stay"),
