@@ -8,7 +8,7 @@ given theirs by us move, if that helps (`room_shuffle`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -224,12 +224,11 @@ def _give(
     meant = _meant(session, (*stays, *movers))
     movers = [stay for stay in movers if meant.get(stay.id) != stay.accommodation_id]
     given: list[Reservation] = []
-    left: set[UUID] = set()
     for stay in stays:
         nights = nights_of(stay)
         free = [unit for unit in units if unit.is_free(nights)]
         if not free and (place := room_shuffle.make_place(units, movers, nights)) is not None:
-            given += _make_way(session, place, actor, left)
+            given += _make_way(session, place, actor)
             free = [place[0]]
         if not free:
             continue
@@ -240,14 +239,12 @@ def _give(
         if actor is SYSTEM and best.id != wish:
             stay.given_room_id = best.id
         given.append(stay)
-    _settle(session, given, actor, left)
+    _settle(session, given, actor)
     return [stay.id for stay in stays if stay.accommodation_id is not None]
 
 
-def _make_way(
-    session: Session, place: tuple[Unit, Moves], actor: Actor, left: set[UUID]
-) -> list[Reservation]:
-    """Move the stays that are in the way; who they are. Their rooms are added to `left`."""
+def _make_way(session: Session, place: tuple[Unit, Moves], actor: Actor) -> list[Reservation]:
+    """Move the stays that are in the way; who they are. Whoever gets their room plans it anew."""
     unit, moves = place
     for stay, to in moves:
         nights = nights_of(stay)
@@ -255,7 +252,6 @@ def _make_way(
         room_occupancy.place(to, nights)
         _move_in(session, stay, to.id, to.name, stay.room_type_id, actor)
         stay.given_room_id = to.id
-    left.add(unit.id)
     log.info("rooms_shuffled", moved=[str(stay.id) for stay, _ in moves], freed=str(unit.id))
     return [stay for stay, _ in moves]
 
@@ -310,18 +306,15 @@ def _move_in(
     audit.record(session, actor, deed, "reservation", stay.id, before, after)
 
 
-def _settle(
-    session: Session, stays: Sequence[Reservation], actor: Actor, left: Collection[UUID] = ()
-) -> None:
-    """What follows from new rooms, and from those that were `left`: PINs, the rooms' status, and no
-    alert any more."""
+def _settle(session: Session, stays: Sequence[Reservation], actor: Actor) -> None:
+    """What follows from new rooms: PINs, the rooms' status, and no alert any more."""
     if not stays:
         return
     session.flush()
     ids = list({stay.id for stay in stays})
     alerts.resolve(session, "pin_late", *(f"{SUBJECT}{id_}" for id_ in ids))
-    pin_plan.plan(session, reservations=ids, accommodations=left)
-    room_status.follow(session, reservations=ids, rooms=left, actor=actor.label)
+    pin_plan.plan(session, reservations=ids)
+    room_status.follow(session, reservations=ids, actor=actor.label)
     log.info("rooms_assigned", reservations=[str(id_) for id_ in ids])
 
 

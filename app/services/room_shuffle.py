@@ -93,17 +93,15 @@ def make_place(
 
 
 def _elsewhere(unit: Unit, stays: Sequence[Reservation], units: Sequence[Unit]) -> Moves | None:
-    """Another room for each of the stays in `unit`, or None when one finds none."""
+    """Another room for each of the stays in `unit`, which do not meet there or anywhere; None when
+    one finds none."""
     moves: Moves = []
     for stay in sorted(stays, key=lambda each: (each.check_in_at, each.id)):
         nights = nights_of(stay)
         free = [
             other
             for other in units
-            if other is not unit
-            and other.is_free(nights)
-            and (other.has_lock or not unit.has_lock)
-            and not any(to is other and nights_of(who).meets(nights) for who, to in moves)
+            if other is not unit and other.is_free(nights) and (other.has_lock or not unit.has_lock)
         ]
         if not free:
             return None
