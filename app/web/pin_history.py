@@ -31,7 +31,7 @@ ACTIONS = {
     "cancel": _l("Booking cancelled"),
 }
 #: what these change goes without saying
-PLAIN = frozenset({"check_in", "check_out", "no_show", "cancel"})
+PLAIN = frozenset({"check_in", "check_out", "no_show", "cancel", "move"})
 #: what a change of a booking is called in its history
 FIELDS = {
     "status": _l("Status"),
