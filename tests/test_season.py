@@ -74,6 +74,8 @@ def test_a_few_days_with_everything_that_goes_wrong(play: Play) -> None:
     assert found["judged"]["strangers who tried"] > 500
     assert len(found["troubles"]) > 8
     assert found["once_at_each_side"]["once"] >= 10
+    assert found["desk"]["retry deliveries: 200"] > 20
+    assert not [each for each in found["desk"] if each.startswith("retry") and "200" not in each]
 
 
 @pytest.mark.faults
