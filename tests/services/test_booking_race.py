@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -12,6 +13,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app import config
 from app.clock import utcnow as clock_now
@@ -164,6 +166,18 @@ def month_ahead() -> int:
     return (clock_now().date() - ARRIVES).days + 30
 
 
+def patiently(work: Callable[[], object]) -> Callable[[], object]:
+    """Press again when the process had no connection to spare: a process serves no more people at
+    once than it has connections, and here it is asked to."""
+
+    def again() -> object:
+        while True:
+            with contextlib.suppress(PoolTimeout):
+                return work()
+
+    return again
+
+
 def crowd(settings: config.Settings, kind_id: UUID, spread: float, line: Connection) -> None:
     """One process of rivals: ready, wait for the shot, and tell what came of each."""
     app = create_app(settings, testing=True)
@@ -172,7 +186,7 @@ def crowd(settings: config.Settings, kind_id: UUID, spread: float, line: Connect
             kind = session.get_one(RoomType, kind_id)
         line.send("ready")
         line.recv()
-        line.send(race(app, [one_more(kind, month_ahead())] * THREADS, spread))
+        line.send(race(app, [patiently(one_more(kind, month_ahead()))] * THREADS, spread))
         db.engine.dispose()
 
 
