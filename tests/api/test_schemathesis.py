@@ -17,7 +17,7 @@ from flask import Flask
 from app.api import serializers, tokens
 from app.integrations.channels.fake import channel
 from app.integrations.locks.fake import SHARED
-from app.services import properties, vendors
+from app.services import list_args, properties, vendors
 from tests.api.described_house import OURS, furnish
 from tests.api.description_walk import Walk
 from tests.conftest import Clock
@@ -130,3 +130,12 @@ def test_an_open_door_is_found(app: Flask, monkeypatch: pytest.MonkeyPatch) -> N
     assert ("API accepts requests without authentication", 200) in found(
         app, "GET /api/admin/rooms"
     )
+
+
+def test_what_is_accepted_and_should_not_be_is_found(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_args, "choice", lambda args, name, allowed: None)
+    gone = walk(app, "admin")
+    gone.go(0, edges=40, only="GET /api/admin/reconciliation/status")
+    assert {each.kind for each in gone.differences} == {"Schema-violating request accepted"}

@@ -4,7 +4,6 @@ moves (P2-ROOM, DECISIONS 18)."""
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -19,7 +18,6 @@ from app.models import (
     ChannelProperty,
     Lock,
     LockMapping,
-    Property,
     Reservation,
     RoomType,
 )
@@ -30,8 +28,6 @@ from app.transaction import transaction
 from tests.conftest import Clock
 from tests.factories import (
     credentials_of,
-    make_accommodation,
-    make_mapping,
     make_property,
     make_room_type,
     make_stay,
@@ -40,6 +36,7 @@ from tests.factories import (
 )
 from tests.services.pin_bench import Door, door, locks
 from tests.services.test_pin_races import together
+from tests.services.test_room_assignment import room, roomless, where
 
 __all__ = ["door", "locks"]
 
@@ -57,32 +54,6 @@ def kind(app: Flask, clock: Clock) -> RoomType:
     return make_room_type(make_property(pin_lead_hours=2, pin_preload_hours=20), name="Studio")
 
 
-def room(kind: RoomType, number: str, *, lock: bool = True, **fields: Any) -> Accommodation:
-    with transaction() as session:
-        house = session.get_one(Property, kind.property_id)
-    unit = make_accommodation(house, room_type_id=kind.id, number=number, **fields)
-    if lock:
-        make_mapping(unit)
-    return unit
-
-
-def roomless(kind: RoomType, check_in: date, nights: int = 2, **fields: Any) -> Reservation:
-    with transaction() as session:
-        anywhere = session.scalars(
-            select(Accommodation).where(Accommodation.property_id == kind.property_id)
-        ).first()
-    defaults: dict[str, Any] = {
-        "check_in": check_in,
-        "nights": nights,
-        "source": "beds24",
-        "channel": "beds24",
-        "channel_room_ref": "610011",
-        "room_type_id": kind.id,
-        "accommodation_id": None,
-    }
-    return make_stay(anywhere, **(defaults | fields))
-
-
 def here(unit: Accommodation, until: date) -> Reservation:
     """A guest who is in the house."""
     nights = 2
@@ -95,14 +66,10 @@ def here(unit: Accommodation, until: date) -> Reservation:
     )
 
 
-def where(stay: Reservation) -> UUID | None:
-    return reload(stay).accommodation_id
-
-
 @pytest.fixture
 def rooms(kind: RoomType) -> tuple[Accommodation, Accommodation]:
     """One that is empty tonight, and one that somebody leaves tomorrow."""
-    empty, taken = room(kind, "1"), room(kind, "2")
+    empty, taken = room(kind, number="1"), room(kind, number="2")
     here(taken, TOMORROW)
     return empty, taken
 
@@ -110,7 +77,7 @@ def rooms(kind: RoomType) -> tuple[Accommodation, Accommodation]:
 @pytest.fixture
 def tomorrows(kind: RoomType, rooms: tuple[Accommodation, Accommodation]) -> Reservation:
     """Tomorrow's guest: has been given the room that is empty tonight."""
-    stay = roomless(kind, TOMORROW)
+    stay = roomless(kind, check_in=TOMORROW)
     assert room_assignment.assign_due(NOW) == 1
     assert where(stay) == rooms[0].id
     return stay
@@ -126,7 +93,7 @@ class TestMovesWhoKnowsNothing:
     ) -> None:
         empty, taken = rooms
         was = reload(tomorrows).version
-        tonights = roomless(kind, TONIGHT)
+        tonights = roomless(kind, check_in=TONIGHT)
         assert room_assignment.assign_due(clock.now) == 1
         assert (where(tonights), where(tomorrows)) == (empty.id, taken.id)
         assert reload(tomorrows).version == was + 1
@@ -153,14 +120,14 @@ class TestMovesWhoKnowsNothing:
     ) -> None:
         door.clock.set(NOW)
         empty, taken = rooms
-        tomorrows = roomless(kind, TOMORROW)
+        tomorrows = roomless(kind, check_in=TOMORROW)
         room_assignment.assign_due(NOW)
         door.clock.move(minutes=20)
         door.settle()
         [first] = credentials_of(tomorrows)
         assert (first.state, first.lock_id) == ("installed", lock_of(empty).id)
         digits = door.digits(tomorrows)
-        tonights = roomless(kind, TONIGHT)
+        tonights = roomless(kind, check_in=TONIGHT)
         room_assignment.assign_due(door.clock.now)
         for _ in range(3):
             door.settle()
@@ -177,13 +144,16 @@ class TestMovesWhoKnowsNothing:
         assert not door.opens(digits, lock_of(empty))
 
     def test_several_where_one_is_not_enough(self, kind: RoomType, clock: Clock) -> None:
-        empty = room(kind, "1")
-        others = [room(kind, "2"), room(kind, "3")]
+        empty = room(kind, number="1")
+        others = [room(kind, number="2"), room(kind, number="3")]
         here(others[0], TOMORROW)
         here(others[1], TOMORROW + timedelta(days=1))
-        given = [roomless(kind, TOMORROW, 1), roomless(kind, TOMORROW + timedelta(days=1), 1)]
+        given = [
+            roomless(kind, check_in=TOMORROW, nights=1),
+            roomless(kind, check_in=TOMORROW + timedelta(days=1), nights=1),
+        ]
         give(given, empty)
-        tonights = roomless(kind, TONIGHT, 3)
+        tonights = roomless(kind, check_in=TONIGHT, nights=3)
         assert room_assignment.assign_due(clock.now) == 1
         assert where(tonights) == empty.id
         # Nobody moves further than has to be, and no two into one room.
@@ -191,13 +161,13 @@ class TestMovesWhoKnowsNothing:
         assert where(given[0]) == others[0].id
 
     def test_two_in_need_get_a_room_each(self, kind: RoomType, clock: Clock) -> None:
-        empty = [room(kind, "1"), room(kind, "2")]
-        taken = [room(kind, "3"), room(kind, "4")]
+        empty = [room(kind, number="1"), room(kind, number="2")]
+        taken = [room(kind, number="3"), room(kind, number="4")]
         for unit in taken:
             here(unit, TOMORROW)
-        given = [roomless(kind, TOMORROW) for _ in empty]
+        given = [roomless(kind, check_in=TOMORROW) for _ in empty]
         assert room_assignment.assign_due(clock.now) == 2
-        needy = [roomless(kind, TONIGHT) for _ in empty]
+        needy = [roomless(kind, check_in=TONIGHT) for _ in empty]
         assert room_assignment.assign_due(clock.now) == 2
         assert {where(stay) for stay in needy} == {unit.id for unit in empty}
         assert {where(stay) for stay in given} == {unit.id for unit in taken}
@@ -205,7 +175,7 @@ class TestMovesWhoKnowsNothing:
     def test_a_person_who_asks_for_the_room_gets_it_too(
         self, kind: RoomType, rooms: tuple[Accommodation, Accommodation], tomorrows: Reservation
     ) -> None:
-        tonights = roomless(kind, TONIGHT)
+        tonights = roomless(kind, check_in=TONIGHT)
         credentials.reprocess(tonights.id, actor=ADMIN)
         assert (where(tonights), where(tomorrows)) == (rooms[0].id, rooms[1].id)
 
@@ -216,9 +186,9 @@ class TestMovesWhoKnowsNothing:
         tomorrows: Reservation,
         clock: Clock,
     ) -> None:
-        third = room(kind, "3")
+        third = room(kind, number="3")
         here(third, TOMORROW)
-        roomless(kind, TONIGHT)
+        roomless(kind, check_in=TONIGHT)
         room_assignment.assign_due(clock.now)
         first = where(tomorrows)
         assert first != rooms[0].id
@@ -230,7 +200,7 @@ class TestMovesWhoKnowsNothing:
                 )
             ):
                 stay.status, stay.checked_out_at = "checked_out", clock.now
-        second = roomless(kind, TONIGHT)
+        second = roomless(kind, check_in=TONIGHT)
         assert room_assignment.assign_due(clock.now) == 1
         assert where(second) == leaver.id
         assert where(tomorrows) not in (first, rooms[0].id)
@@ -242,8 +212,8 @@ class TestMovesWhoKnowsNothing:
         tomorrows: Reservation,
         clock: Clock,
     ) -> None:
-        spare = room(kind, "3")
-        tonights = roomless(kind, TONIGHT)
+        spare = room(kind, number="3")
+        tonights = roomless(kind, check_in=TONIGHT)
         room_assignment.assign_due(clock.now)
         assert (where(tonights), where(tomorrows)) == (spare.id, rooms[0].id)
 
@@ -270,7 +240,7 @@ class TestLeavesOthersAlone:
 
     def nobody_moved(self, kind: RoomType, tomorrows: Reservation, clock: Clock) -> None:
         was = where(tomorrows)
-        tonights = roomless(kind, TONIGHT)
+        tonights = roomless(kind, check_in=TONIGHT)
         assert room_assignment.assign_due(clock.now) == 0
         assert (where(tonights), where(tomorrows)) == (None, was)
         with pytest.raises(Conflict, match="No room of type Studio is free"):
@@ -296,7 +266,7 @@ class TestLeavesOthersAlone:
     def test_who_was_given_the_room_by_a_person(
         self, kind: RoomType, rooms: tuple[Accommodation, Accommodation], clock: Clock
     ) -> None:
-        asked = roomless(kind, TOMORROW)
+        asked = roomless(kind, check_in=TOMORROW)
         credentials.reprocess(asked.id, actor=ADMIN)
         assert where(asked) == rooms[0].id
         self.nobody_moved(kind, asked, clock)
@@ -304,7 +274,7 @@ class TestLeavesOthersAlone:
     def test_who_was_put_elsewhere_since(
         self, kind: RoomType, rooms: tuple[Accommodation, Accommodation], clock: Clock
     ) -> None:
-        stay = roomless(kind, TOMORROW)
+        stay = roomless(kind, check_in=TOMORROW)
         give([stay], rooms[1])
         with transaction() as session:
             session.get_one(Reservation, stay.id).accommodation_id = rooms[0].id
@@ -335,18 +305,9 @@ class TestLeavesOthersAlone:
         self.nobody_moved(kind, tomorrows, clock)
 
     def test_whose_pin_works_in_a_quarter_of_an_hour(
-        self,
-        kind: RoomType,
-        rooms: tuple[Accommodation, Accommodation],
-        tomorrows: Reservation,
-        clock: Clock,
+        self, kind: RoomType, tomorrows: Reservation, clock: Clock
     ) -> None:
         opens = reload(tomorrows).check_in_at - timedelta(hours=2)
-        with transaction() as session:  # the others stay on, so that it is tight until then
-            for stay in session.scalars(
-                select(Reservation).where(Reservation.status == "checked_in")
-            ):
-                stay.check_out_at = opens + timedelta(minutes=30)
         soon = opens - timedelta(minutes=15)
         found = {}
         for moment in (soon - timedelta(seconds=1), soon):
@@ -365,40 +326,38 @@ class TestLeavesOthersAlone:
             assert room_shuffle.movable(session, kind.id, TONIGHT, TOMORROW, clock.now) == []
 
     def test_where_the_other_room_has_no_lock(self, kind: RoomType, clock: Clock) -> None:
-        room(kind, "1")
-        bare = room(kind, "2", lock=False)
+        room(kind, number="1")
+        bare = room(kind, number="2", lock=False)
         here(bare, TOMORROW)
-        stay = roomless(kind, TOMORROW)
+        stay = roomless(kind, check_in=TOMORROW)
         room_assignment.assign_due(clock.now)
         self.nobody_moved(kind, stay, clock)
 
     def test_where_it_would_help_nobody(self, kind: RoomType, clock: Clock) -> None:
         """Somebody else is in the way too, who stays."""
-        unit, other = room(kind, "1"), room(kind, "2")
+        unit, other = room(kind, number="1"), room(kind, number="2")
         here(other, TOMORROW)
         make_stay(unit, check_in=TOMORROW + timedelta(days=1), nights=3, room_type_id=kind.id)
-        stay = roomless(kind, TOMORROW, 1)
+        stay = roomless(kind, check_in=TOMORROW, nights=1)
         give([stay], unit)
         was = where(stay)
-        tonights = roomless(kind, TONIGHT, 3)
+        tonights = roomless(kind, check_in=TONIGHT, nights=3)
         assert room_assignment.assign_due(clock.now) == 0
         assert (where(tonights), where(stay)) == (None, was)
 
 
-def test_a_pin_that_is_being_shown_holds_its_room(
-    app: Flask, door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pin_that_is_being_shown_holds_its_room(app: Flask, door: Door) -> None:
     """Whoever is shown digits is shown those that work: either the move comes first, or none."""
     door.clock.set(NOW)
     for turn in range(6):
         kind = make_room_type(make_property(pin_lead_hours=2, pin_preload_hours=20))
-        empty, taken = room(kind, "1"), room(kind, "2")
+        empty, taken = room(kind, number="1"), room(kind, number="2")
         here(taken, TOMORROW)
-        theirs = roomless(kind, TOMORROW)
+        theirs = roomless(kind, check_in=TOMORROW)
         room_assignment.assign_due(door.clock.now)
         door.settle()
         [credential] = credentials_of(theirs)
-        tonights = roomless(kind, TONIGHT)
+        tonights = roomless(kind, check_in=TONIGHT)
         shown: list[UUID] = []
 
         def show(stay: Reservation = theirs, shown: list[UUID] = shown) -> None:
