@@ -30,7 +30,20 @@ class Engine:
     url: str
     keeper_pid: int
     started_here: bool
+    fast: bool
     _users: int = field(repr=False)
+
+    def revive(self) -> bool:
+        """Start the engine again if its keeper has gone; whether it had. The URL stays the same.
+
+        Its keeper sees to an engine that fell, but nobody sees to a keeper: a hand that ends every
+        process of a name ends it while its users are still there.
+        """
+        if is_locked(self.home / f"{self.name}.keeper"):
+            return False
+        details, self.started_here = _run(self.home, self.name, fast=self.fast)
+        self.keeper_pid = details.keeper_pid
+        return True
 
     def release(self) -> None:
         """Let go; the engine stops by itself if nobody else uses it."""
@@ -62,17 +75,11 @@ def attach(name: str, home: Path, *, fast: bool = False) -> Engine:
     users = open_lock(home / f"{name}.users")
     try:
         _wait_for_turn(users, name)
-        with exclusive(home / f"{name}.start"):
-            details, started = _running(home, name), False
-            if details is None:
-                _start(home, name, fast=fast)
-                details, started = _running(home, name), True
-        if details is None:
-            raise LocalError(f"{name} ended right after its start: see {home / 'log'}")
+        details, started = _run(home, name, fast=fast)
     except BaseException:
         os.close(users)
         raise
-    engine = Engine(name, home, details.url, details.keeper_pid, started, users)
+    engine = Engine(name, home, details.url, details.keeper_pid, started, fast, users)
     _attached[home, name] = engine
     return engine
 
@@ -86,6 +93,18 @@ def _wait_for_turn(users: int, name: str) -> None:
 class _Details(NamedTuple):
     url: str
     keeper_pid: int
+
+
+def _run(home: Path, name: str, *, fast: bool) -> tuple[_Details, bool]:
+    """The engine, running, and whether it was started for this."""
+    with exclusive(home / f"{name}.start"):
+        details, started = _running(home, name), False
+        if details is None:
+            _start(home, name, fast=fast)
+            details, started = _running(home, name), True
+    if details is None:
+        raise LocalError(f"{name} ended right after its start: see {home / 'log'}")
+    return details, started
 
 
 def _running(home: Path, name: str) -> _Details | None:

@@ -22,6 +22,8 @@ from app.local.supervisor import Supervisor, say
 from app.sandbox.credentials import DEFAULT_PORT
 
 READY_SECONDS = 60.0
+#: Between two looks at the engines; after a start that failed, it is longer.
+LOOK_SECONDS, FAILED_SECONDS = 1.0, 10.0
 STOP_ORDER = ("web", "worker", "clock", "sandbox")
 
 
@@ -34,6 +36,7 @@ class Runner:
         self.var = environment.var_directory()
         self.stopping = False
         self.engines: list[Engine] = []
+        self.look_due = 0.0  # on the monotonic clock
         self.supervisor: Supervisor | None = None
         self.lock = -1
 
@@ -97,6 +100,19 @@ class Runner:
             self.engines.append(engine)
             os.environ[variable] = engine.url
 
+    def _look_after_engines(self) -> None:
+        """Start again an engine that was ended together with its keeper."""
+        if time.monotonic() < self.look_due:
+            return
+        self.look_due = time.monotonic() + LOOK_SECONDS
+        for engine in self.engines:
+            try:
+                if not self.stopping and engine.revive():
+                    say(f"{engine.name} had been ended; it runs again")
+            except (LocalError, OSError) as error:
+                say(f"{engine.name} does not start again: {error}")
+                self.look_due = time.monotonic() + FAILED_SECONDS
+
     def _serve(self, port: int, url: str, *, sandbox: bool) -> int:
         os.environ |= {"PYTHONUNBUFFERED": "1", "PORT": str(port)}
         self.supervisor = keep = Supervisor(ROOT, os.environ)
@@ -113,6 +129,7 @@ class Runner:
         self._announce(url, port, welcome, sandbox=sandbox)
         while not self.stopping:
             keep.turn()
+            self._look_after_engines()
         return 0
 
     def _first_start(self) -> str | None:

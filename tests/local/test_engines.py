@@ -192,6 +192,25 @@ def test_a_killed_keeper_leaves_no_second_server_on_the_data(tmp_path: Path) -> 
     assert again.stop()
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_engine_is_revived_whose_keeper_was_ended(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    engine = attach("postgres", tmp_path)
+    with psycopg.connect(engine.url) as connection:
+        connection.execute("CREATE TABLE guests AS SELECT generate_series(1, 3) AS id")
+    assert not engine.revive()
+    os.kill(first := engine.keeper_pid, number)
+    assert _gone(tmp_path, "postgres")
+    assert engine.revive()
+    assert engine.keeper_pid != first
+    assert _count(engine) == 3
+    time.sleep(0.3)  # its new keeper has looked whether anybody still uses it
+    assert not engine.revive()
+    assert engine.stop()
+
+
 def test_test_engines_are_shared_by_base(tmp_path: Path) -> None:
     engines = start_test_engines(tmp_path)
     assert start_test_engines(tmp_path).database_url == engines.database_url

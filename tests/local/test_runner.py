@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -101,6 +102,24 @@ def test_from_nothing_to_a_page_and_back(start: Callable[..., Run]) -> None:
     ) as connection:
         assert connection.execute("SELECT id FROM users").fetchall() == before
     assert third.stop(signal.SIGTERM) == 0, third.said
+
+
+@pytest.mark.faults
+@pytest.mark.xdist_group("product")
+@pytest.mark.timeout(300)
+def test_keepers_that_are_ended_come_back(start: Callable[..., Run]) -> None:
+    """`pkill -f keeper` while the house runs: it answers again by itself, and still stops whole."""
+    run = start()
+    assert wait_until(run.ready, READY_SECONDS, every=0.1), run.said
+    for engine in ("postgres", "redis"):
+        os.kill(json.loads((run.var / f"{engine}.json").read_text())["pid"], signal.SIGTERM)
+    for engine in ("postgres", "redis"):
+        assert wait_until(lambda e=engine: f"{e} had been ended" in run.said, 30), run.said
+    assert wait_until(run.ready, READY_SECONDS, every=0.1), run.said
+    assert run.stop() == 0, run.said
+    assert "still runs" not in run.said
+    for engine in ("postgres", "redis"):
+        assert not is_locked(run.var / f"{engine}.keeper")
 
 
 @pytest.mark.faults
