@@ -77,6 +77,13 @@ def test_a_few_days_with_everything_that_goes_wrong(play: Play) -> None:
     assert found["desk"]["retry deliveries: 200"] > 20
     assert not [each for each in found["desk"] if each.startswith("retry") and "200" not in each]
 
+    when = {"at": "2026-10-24T13:59:59+00:00", "stay": 7}
+    shut = when | {"channel": "stays", "room": "stays", "cause": "its lock was offline", "desk": ""}
+    breach = when | {"what": "another door opened", "detail": ""}
+    told = report.document([found | {"locked_out": [shut], "breaches": [breach]}])
+    assert "| 2026-10-24 14:59 | 7 | stays | stays | its lock was offline |  |" in told
+    assert "| 2026-10-24 14:59 | another door opened | 7 |  |" in told
+
 
 @pytest.mark.faults
 @pytest.mark.timeout(600)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bench.season.excuses import Excuses
 
@@ -145,14 +147,20 @@ def markdown(figures: Figures) -> str:
         lines += _table(("Also", "Cause", "How many"), others)
     if figures.get("locked_out"):
         lines += _table(
-            ("Before a locked door", "Stay", "Sold by", "Room", "Cause", "The desk said"),
-            [tuple(each.values()) for each in figures["locked_out"]],
+            ("Before a locked door", "Stay", "Sold by", "Room of", "Cause", "The desk said"),
+            sorted(
+                (_by_its_clocks(each["at"], figures["zone"]), *list(each.values())[1:])
+                for each in figures["locked_out"]
+            ),
         )
     if figures["breaches"]:
         lines += ["### What must not happen, and did", ""]
         lines += _table(
             ("When", "What", "Stay", "More"),
-            [(b["at"], b["what"], b["stay"], b["detail"]) for b in figures["breaches"][:30]],
+            [
+                (_by_its_clocks(b["at"], figures["zone"]), b["what"], b["stay"], b["detail"])
+                for b in figures["breaches"][:30]
+            ],
         )
     lines += ["### Events, runs, discrepancies, alerts", ""]
     lines += _table(
@@ -185,6 +193,13 @@ def markdown(figures: Figures) -> str:
     ):
         lines += _table((title, "Count"), figures[name].items())
     return "\n".join(lines)
+
+
+def _by_its_clocks(moment: str, zone: str) -> str:
+    """To the minute, as the house's clocks show it; empty when there is none."""
+    if not moment:
+        return ""
+    return f"{datetime.fromisoformat(moment).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
 def document(seasons: Sequence[Figures]) -> str:
